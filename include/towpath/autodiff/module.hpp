@@ -1,0 +1,117 @@
+// The module contract, in one paragraph. A module on an environment has forward and backward, a Grads and a Saved<Pass>.
+// Gradients of parameters ACCUMULATE into Grads; the gradient of the input is RETURNED (set, not accumulated; the caller
+// adds). The owner of an input hands it to backward again if uses_input<Pass> says that it will be read, otherwise an empty
+// view. backward is called at most once per Saved; Saved is reusable storage. Return types are spelled, never deduced, so that
+// asking whether a type is a module looks at declarations only. What does not train has no backward and an empty Saved.
+#pragma once
+
+#include "towpath/autodiff/pass.hpp"
+#include "towpath/base/text.hpp"
+#include "towpath/tensor/tensor.hpp"
+
+#include <cmath>
+#include <concepts>
+
+namespace towpath {
+
+// What a parameter starts from: a pure function of (seed, name), see initialise().
+struct Start {
+  enum class Kind { constant, normal, uniform } kind = Kind::constant;
+  float scale = 0;  // the constant; the standard deviation; half the width
+};
+namespace start {
+inline constexpr Start zeros{Start::Kind::constant, 0}, ones{Start::Kind::constant, 1};
+constexpr Start normal(float deviation) { return {Start::Kind::normal, deviation}; }
+// Kaiming-uniform with a = sqrt(5), torch.nn.Linear's: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+constexpr Start kaiming(Index fan_in) {
+  float root = static_cast<float>(fan_in);  // Newton: std::sqrt is not constexpr
+  for (int i = 0; i < 40; ++i) root = 0.5f * (root + static_cast<float>(fan_in) / root);
+  return {Start::Kind::uniform, 1.0f / root};
+}
+
+// Starting rules of a matrix as types, for modules that let their user choose; each from the number of inputs.
+struct Zeros {
+  static constexpr Start of(Index) { return zeros; }
+};
+struct Bert {  // N(0, 0.02), BERT's own
+  static constexpr Start of(Index) { return normal(0.02f); }
+};
+struct Kaiming {
+  static constexpr Start of(Index fan_in) { return kaiming(fan_in); }
+};
+}  // namespace start
+
+// What visit says of each parameter: may an optimiser change it, and what does it start from.
+struct Trainable {
+  Start start = start::zeros;
+  static constexpr bool trains = true;
+};
+struct Frozen {
+  Start start = start::zeros;
+  static constexpr bool trains = false;
+};
+template <bool trains>
+using Trained = std::conditional_t<trains, Trainable, Frozen>;
+
+// A parameter may be missing (a projection without bias), be there and stay as it is, or train.
+enum class Leaf { absent, frozen, trained };
+constexpr Leaf leaf(bool trains) { return trains ? Leaf::trained : Leaf::frozen; }
+
+template <class Env, Leaf leaf, class Tag>
+using LeafTensor = If<leaf != Leaf::absent, Weight<Env, leaf == Leaf::trained>, Tag>;
+template <class Env, Leaf leaf, class Tag>
+using LeafGradient = If<leaf == Leaf::trained, Tensor<Env>, Tag>;
+
+// A leaf of these extents, or nothing.
+template <class T>
+constexpr T blank(Index rows, Index columns) {
+  if constexpr (std::is_empty_v<T> && !requires(T t) { t.rows(); }) return {};
+  else return T(rows, columns);
+}
+
+struct AnyVisitor {
+  template <class Tag, class... Ts>
+  constexpr void operator()(const Path&, Tag, Ts&...) const {}
+};
+
+template <class M>
+concept Described = requires {
+  { M::trains } -> std::convertible_to<bool>;
+  typename M::Grads;
+};
+template <class M>
+concept Named = requires(M& m, const AnyVisitor& f, const Path& at) { M::visit(f, at, m); };
+template <class M, class P>
+concept Remembers = requires {
+  typename M::template Saved<P>;
+  { M::template uses_input<P> } -> std::convertible_to<bool>;
+};
+template <class M, class Env, class P>
+concept Runs = requires(const M& m, Env& env, Tokens<Env> x, typename M::template Saved<P>& saved) {
+  { m.template forward<P>(env, x, saved) } -> std::same_as<Tensor<Env>>;
+};
+template <class M, class Env, class P>
+concept Reverses = requires(const M& m, Env& env, View<Env> dy, Tokens<Env> x, const typename M::template Saved<P>& saved,
+                            typename M::Grads& grads) {
+  { m.template backward<P>(env, dy, x, saved, grads) } -> std::same_as<InputGradient<Env, P>>;
+};
+template <class M, class Env>
+concept Module = Described<M> && Named<M> && Remembers<M, Learn<true>> && Runs<M, Env, Infer> && Reverses<M, Env, Learn<true>>;
+
+// One assertion per requirement, so that the message names the missing piece and the line above it names the culprit.
+template <class M, class Env>
+consteval bool check_module() {
+  static_assert(Described<M>, "[towpath] a module needs `static constexpr bool trains` and a nested `struct Grads`");
+  static_assert(Named<M>, "[towpath] a module needs `template <class F, class... Ms> static void visit(F&& f, const Path& at, Ms&... ms)`"
+                          " that calls f(at / \"name\", Trainable{}, ms.name...) for each parameter");
+  static_assert(Remembers<M, Learn<true>>,
+                "[towpath] a module needs `template <class Pass> struct Saved` and `template <class Pass> static constexpr bool uses_input`");
+  static_assert(Runs<M, Env, Infer>, "[towpath] a module needs `template <class Pass> Tensor<Env> forward(Env&, View<Env> x, "
+                                     "Saved<Pass>&) const`");
+  static_assert(Reverses<M, Env, Learn<true>>,
+                "[towpath] a module needs `template <class Pass> InputGradient<Env, Pass> backward(Env&, View<Env> dy, View<Env> x, const "
+                "Saved<Pass>&, Grads&) const`, with that return type spelled out");
+  return Module<M, Env>;
+}
+
+}  // namespace towpath

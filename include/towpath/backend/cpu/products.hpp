@@ -1,0 +1,36 @@
+// The three products on Eigen; with attention.hpp the only place that includes it. Always Map<…, OuterStride<>>, so contiguous and
+// strided matrices are one instantiation. Rows of the result are cut into pieces of a fixed size, so the number of threads changes
+// who computes a piece but never how.
+#pragma once
+
+#include "towpath/backend/cpu/simd.hpp"
+#include "towpath/tensor/view.hpp"
+
+#include <Eigen/Core>
+
+namespace towpath {
+inline namespace TOWPATH_ISA {
+namespace cpu {
+
+template <class T>
+using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+template <class T>
+using ConstMap = Eigen::Map<const Matrix<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
+template <class T>
+using Map = Eigen::Map<Matrix<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
+
+template <class T>
+ConstMap<T> matrix(BasicView<const T> v) {
+  return {v.data, v.rows, v.columns, Eigen::OuterStride<>(v.stride)};
+}
+template <class T>
+Map<T> matrix(BasicView<T> v) {
+  return {v.data, v.rows, v.columns, Eigen::OuterStride<>(v.stride)};
+}
+
+// Rows of a result that one piece of work computes: large enough to reuse the packed right-hand side, small enough to share out.
+inline Index piece(Index rows) { return rows <= 512 ? (rows + 1) / 2 > 64 ? (rows + 1) / 2 : 64 : 256; }
+
+}  // namespace cpu
+}  // namespace TOWPATH_ISA
+}  // namespace towpath

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "towpath/backend/reference/ops.hpp"
+#include "towpath/base/threads.hpp"
+#include "towpath/tensor/tensor.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace towpath {
+
+// What a run chooses, as opposed to what a type fixes.
+struct Settings {
+  Index threads = 0;       // 0: as many as the machine has; results do not depend on it
+  std::uint64_t seed = 42;
+  float dropout = 0;       // of hidden states and attention probabilities, wherever Learn and Rehearse draw it
+};
+
+// The run-time context that every call takes first: memory, threads, the position in the random stream. Nothing of this is
+// global, so two environments never meet. One environment serves one caller at a time.
+template <class T, class Operations, class Memory = Host>
+class Environment {
+public:
+  using Scalar = T;
+  using Ops = Operations;
+  using Space = Memory;
+
+  explicit Environment(Settings settings = {})
+      : settings_(settings), threads_(std::make_unique<Threads>(settings.threads)), pool_(std::make_shared<Pool<Space>>()) {}
+
+  const Settings& settings() const { return settings_; }
+  std::uint64_t seed() const { return settings_.seed; }
+  Index threads() const { return threads_->count(); }
+  const Pool<Space>& pool() const { return *pool_; }
+
+  // Uninitialised memory; it comes back when the tensor goes.
+  template <class Env>
+  Tensor<Env> take(Index rows, Index columns) {
+    return {pool_, rows, columns};
+  }
+  template <class F>
+  void rows(Index n, Index grain, const F& f) {
+    threads_->rows(n, grain, f);
+  }
+
+  // The next dropout mask. A step draws its masks in program order, so (seed, step, how many before) is the whole position.
+  Mask mask() { return {settings_.dropout, settings_.seed, position_++}; }
+  std::uint64_t position() const { return position_; }
+  void position(std::uint64_t p) { position_ = p; }
+  void dropout(float rate) { settings_.dropout = rate; }
+
+private:
+  Settings settings_;
+  std::unique_ptr<Threads> threads_;
+  std::shared_ptr<Pool<Space>> pool_;
+  std::uint64_t position_ = 0;
+};
+
+// Plain loops, one environment for each scalar: the oracle.
+template <class T>
+class Reference : public Environment<T, reference::Ops<T>> {
+  using Environment<T, reference::Ops<T>>::Environment;
+};
+
+}  // namespace towpath

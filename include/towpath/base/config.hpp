@@ -1,0 +1,34 @@
+// towpath: small trainable modules beside and inside a frozen transformer. SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+
+// The version lives here only; CMake reads these three lines.
+#define TOWPATH_VERSION_MAJOR 0
+#define TOWPATH_VERSION_MINOR 1
+#define TOWPATH_VERSION_PATCH 0
+
+// Attention masks with infinities and the loss tests for them, so a compiler that may assume there are none would be wrong.
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#error "[towpath] -ffast-math (or -Ofast, -ffinite-math-only) breaks masked softmax: compile without it, or add -fno-finite-math-only"
+#endif
+
+// CPU kernels live in an inline namespace named after the instruction set they were compiled for, so that two translation
+// units built with different -m flags never merge each other's functions at link time.
+#if defined(__AVX512F__)
+#define TOWPATH_ISA isa_avx512
+#elif defined(__AVX2__) && defined(__FMA__)
+#define TOWPATH_ISA isa_avx2
+#elif defined(__AVX__)
+#define TOWPATH_ISA isa_avx
+#elif defined(__ARM_NEON)
+#define TOWPATH_ISA isa_neon
+#else
+#define TOWPATH_ISA isa_baseline
+#endif
+
+namespace towpath {
+
+using Index = std::ptrdiff_t;
+
+}  // namespace towpath

@@ -1,0 +1,110 @@
+#pragma once
+
+#include "towpath/data/collate.hpp"
+#include "towpath/data/collection.hpp"
+
+namespace towpath {
+
+struct SamplerOptions {
+  Index batch = 32;                                 // queries
+  Index query_length = 32, passage_length = 128;    // ids, [CLS] and [SEP] among them
+  Index negatives = 1;                              // hard ones per query and epoch, where there is a run
+  Index skip = 0, depth = 0;                        // of the run's candidates leave out the first `skip`, use up to place `depth` (0: all)
+  Index relevant_from = 1;                          // the grade from which a judged document is relevant
+  std::uint64_t seed = 42;
+};
+
+// Training examples from a collection, its judgements and, for hard negatives, a first-stage run.
+//   const Sampler sampler{c, c.qrels("train"), c.run("bm25.train"), WordPiece{"vocab.txt"}, {.batch = 32, .negatives = 4}};
+//   for (const Batch& batch : sampler.epoch(0)) …
+//   sampler.epoch(3).batch(17)
+//   sampler.epoch(3).pairs(17, 256, Truncation::only_second)      // for a cross-encoder
+// An epoch has each query with a relevant document once: with one of these, drawn evenly, and with `negatives` different
+// documents drawn evenly from those candidates of the run that are not relevant to it (fewer where there are fewer). What is drawn
+// is a pure function of (seed, epoch, query); the order of (seed, epoch).
+// Documents of equal text are one document. Each text is tokenised once, at construction, and only those that can occur.
+// Constant afterwards: batches may be made by several threads. The collection need not outlive it.
+// Errors: judgements in which no query has a relevant document.
+class Sampler {
+public:
+  Sampler(const Collection& c, const Qrels& qrels, WordPiece words, const SamplerOptions& options = {})
+      : Sampler(c, qrels, Run{}, std::move(words), options) {}
+
+  Sampler(const Collection& c, const Qrels& qrels, const Run& run, WordPiece words, const SamplerOptions& options = {})
+      : options_(options), texts_{std::move(words), options.query_length, options.passage_length} {
+    detail::check_lengths(options.batch, options.query_length, options.passage_length);
+    std::unordered_map<std::string_view, Index> known;
+    std::vector<Index> rows(static_cast<std::size_t>(c.documents.count()), -1);
+    const auto passage = [&](Index document) {
+      Index& row = rows[static_cast<std::size_t>(document)];
+      if (row >= 0) return row;
+      const std::string_view text = c.documents[document];
+      const auto [at, is_new] = known.emplace(text, texts_.passages.count());
+      if (is_new) texts_.passages.add(texts_.words.pieces(text));
+      return row = at->second;
+    };
+    for (Index q = 0; q < static_cast<Index>(qrels.of.size()); ++q) {
+      if (qrels.of[static_cast<std::size_t>(q)].empty()) continue;
+      std::vector<Index> relevant;
+      for (Index d : qrels.relevant(q, options.relevant_from)) relevant.push_back(passage(d));
+      if (relevant.empty()) {
+        ++skipped_;
+        continue;
+      }
+      std::sort(relevant.begin(), relevant.end());
+      relevant.erase(std::unique(relevant.begin(), relevant.end()), relevant.end());
+
+      std::vector<Index> hard;
+      if (static_cast<std::size_t>(q) < run.of.size() && options.negatives > 0) {
+        const auto& candidates = run.of[static_cast<std::size_t>(q)];
+        const auto all = static_cast<Index>(candidates.size());
+        const Index until = options.depth > 0 ? std::min(options.depth, all) : all;
+        for (Index i = std::max<Index>(options.skip, 0); i < until; ++i) hard.push_back(passage(candidates[static_cast<std::size_t>(i)].document));
+        std::sort(hard.begin(), hard.end());    // also makes the draw independent of how a run breaks ties
+        hard.erase(std::unique(hard.begin(), hard.end()), hard.end());
+        std::erase_if(hard, [&](Index p) { return std::binary_search(relevant.begin(), relevant.end(), p); });
+      }
+      texts_.queries.add(texts_.words.pieces(c.queries[q]));
+      texts_.relevant.push_back(std::move(relevant));
+      hard_.push_back(std::move(hard));
+      query_.push_back(q);
+    }
+    if (query_.empty())
+      fail((qrels.path.empty() ? std::string("the qrels") : qrels.path) + " have no relevant document for any query",
+           "a document is relevant from grade " + std::to_string(options.relevant_from), "Lower relevant_from or take another split");
+  }
+
+  Epoch<Sampler> epoch(Index number) const { return {*this, number}; }
+
+  Index count() const { return static_cast<Index>(query_.size()); }    // queries with a relevant document
+  Index skipped() const { return skipped_; }                           // judged queries without one
+  Index query(Index i) const { return query_[static_cast<std::size_t>(i)]; }    // row in the collection of query i here
+  Index batch() const { return options_.batch; }
+  std::uint64_t seed() const { return options_.seed; }
+  const TrainingTexts& texts() const { return texts_; }
+
+  Example example(Index epoch, Index q) const {
+    // The query's row in the collection, not its number here, so that another split or cut-off draws the same for it.
+    Random random{options_.seed ^ stream_of("draw of examples"),
+                  static_cast<std::uint64_t>(epoch) << 32 | static_cast<std::uint64_t>(query(q))};
+    const auto& relevant = texts_.relevant[static_cast<std::size_t>(q)];
+    Example e{q, relevant[random.below(relevant.size())]};
+    std::vector<Index> left = hard_[static_cast<std::size_t>(q)];
+    while (!left.empty() && static_cast<Index>(e.negatives.size()) < options_.negatives) {
+      const std::size_t at = random.below(left.size());
+      e.negatives.push_back(left[at]);
+      left[at] = left.back();
+      left.pop_back();
+    }
+    return e;
+  }
+
+private:
+  SamplerOptions options_;
+  TrainingTexts texts_;
+  std::vector<std::vector<Index>> hard_;    // [queries] candidates that are not relevant, ascending
+  std::vector<Index> query_;                // [queries] row in the collection
+  Index skipped_ = 0;
+};
+
+}  // namespace towpath

@@ -1,0 +1,106 @@
+#pragma once
+
+#include "towpath/autodiff/visit.hpp"
+#include "towpath/base/check.hpp"
+#include "towpath/model/shapes.hpp"
+#include "towpath/model/transformer_layer.hpp"
+#include "towpath/nn/embedding.hpp"
+#include "towpath/nn/segments.hpp"
+
+#include <string>
+
+namespace towpath {
+
+namespace detail {
+struct BertHost {
+  using offers = List<at::OutsideModel, at::Outside, at::Biases, at::Norms, at::Weights>;
+};
+}  // namespace detail
+
+// Bert<Shape, Stack, Methods…>: embeddings, then Stack (a Repeat or Segments of layers), token ids [T] -> hidden states [T, H]. Methods at
+// this level: BitFit, LayerNormTuning and FullTuning speak of the embeddings, Pathway goes round the whole stack (IAA-M):
+//   h = Stack(x0) + Σ B(x0),  x0 = Embeddings(ids)
+// Names are Hugging Face's BertModel's: embeddings.…, encoder.layer.<n>.….
+template <class Shape, class Stack, class... Methods>
+struct Bert {
+  static_assert(detail::check_methods<detail::BertHost, Methods...>());
+  static constexpr bool tables = (claims<Methods, at::Weights> || ...), norms = (claims<Methods, at::Norms> || ...),
+                        biases = (claims<Methods, at::Biases> || ...);
+  using shape = Shape;
+  using Embedding = BertEmbeddings<Shape, tables, norms, norms || biases>;
+  template <class Site>
+  using At = typename detail::Attached<Site, List<Methods...>, Shape::hidden, Shape::hidden>::list;
+  using Encoder = typename detail::BesideAll<Under<"layer", Stack>, list::join<At<at::OutsideModel>, At<at::Outside>>>::type;
+  static constexpr bool trains = Embedding::trains || Encoder::trains;
+  static constexpr Index layers = Stack::layers, hidden = Shape::hidden;
+
+  template <class Part>
+  static constexpr bool receives_gradient = std::is_same_v<Part, Embeddings> && Embedding::trains;
+
+  template <class Env>
+  struct On {
+    using Low = typename Embedding::template On<Env>;
+    using High = typename Encoder::template On<Env>;
+    static constexpr bool trains = Bert::trains;
+    using shape = Shape;
+
+    Low embeddings;
+    High encoder;
+
+    struct Grads {
+      using Module = On;
+      [[no_unique_address]] typename Low::Grads embeddings;
+      [[no_unique_address]] typename High::Grads encoder;
+    };
+    template <class Pass>
+    using Below = PassFor<Low, Pass>;
+    template <class Pass>
+    using Over = PassFor<High, Above<Pass, Low::trains>>;
+    template <class Pass>
+    static constexpr bool keeps = High::template uses_input<Over<Pass>>;
+    template <class Pass>
+    struct Saved {
+      [[no_unique_address]] typename Low::template Saved<Below<Pass>> embeddings;
+      [[no_unique_address]] typename High::template Saved<Over<Pass>> encoder;
+      [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::middle> embedded;  // [T, H]
+    };
+
+    template <class Pass>
+    Tensor<Env> forward(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
+      require_weights();
+      Tensor<Env> x = embeddings.template forward<Below<Pass>>(env, tokens, saved.embeddings);                        // [T, H]
+      Tensor<Env> y = encoder.template forward<Over<Pass>>(env, Tokens<Env>{x, &tokens}, saved.encoder);               // [T, H]
+      if constexpr (keeps<Pass>) saved.embedded = std::move(x);
+      return y;
+    }
+    template <class Pass>
+    void backward(Env& env, View<Env> dy, const Ragged& tokens, const Saved<Pass>& saved, Grads& g) const {
+      View<Env> x;
+      if constexpr (keeps<Pass>) x = saved.embedded;
+      if constexpr (active<Low, Pass>) {
+        const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, dy, Tokens<Env>{x, &tokens}, saved.encoder, g.encoder);
+        embeddings.template backward<Below<Pass>>(env, dx, tokens, saved.embeddings, g.embeddings);
+      } else {
+        encoder.template backward<Over<Pass>>(env, dy, Tokens<Env>{x, &tokens}, saved.encoder, g.encoder);
+      }
+    }
+    template <class F, class... Ms>
+    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      Low::visit(f, at / "embeddings", ms.embeddings...);
+      High::visit(f, at / "encoder", ms.encoder...);
+    }
+
+  private:
+    void require_weights() const {
+      if (!embeddings.word.empty() && !embeddings.norm.bias.empty()) return;
+      fail("this model has no weights yet", "\"" + unloaded(*this) + "\" was never filled",
+           "Call load(model, Safetensors{…}) first, or initialise(model, seed, Fill::everything) to start from nothing");
+    }
+  };
+};
+
+// Does backward reach this part of a model? receives_gradient<Retriever, Embeddings>.
+template <class Model, class Part>
+inline constexpr bool receives_gradient = Model::template receives_gradient<Part>;
+
+}  // namespace towpath

@@ -1,0 +1,112 @@
+#pragma once
+
+#include "towpath/autodiff/module.hpp"
+#include "towpath/backend/op.hpp"
+
+namespace towpath {
+
+// No rows before the keys and values.
+struct NoPrefix {
+  static constexpr bool trains = false;
+
+  template <class Env>
+  struct On {
+    static constexpr bool trains = false;
+    struct Grads {};
+    View<Env> keys() const { return {}; }
+    View<Env> values() const { return {}; }
+    static Writable<Env> keys(Grads&) { return {}; }
+    static Writable<Env> values(Grads&) { return {}; }
+    template <class F, class... Ms>
+    static constexpr void visit(F&&, const Path&, Ms&...) {}
+  };
+};
+
+// Multi-head self-attention over a ragged batch (Vaswani et al. 2017), without its output projection:
+//   q, k, v = Q(x), K(x), V(x);   y_h = softmax( q_h [pk_h; k_h]ᵀ / √d ) [pv_h; v_h]  in each sequence and head h
+// Q, K, V: projections [T, H] -> [T, H] with or without deltas; Prefix: rows pk, pv [l, H] before every sequence's own keys and
+// values, seen by all its tokens, without position or mask. Kept for backward: q, k, v and the probabilities, and nothing if
+// nothing at or below this point wants a gradient.
+template <Index heads, class Q, class K, class V, class Prefix = NoPrefix>
+struct SelfAttention {
+  static constexpr bool trains = Q::trains || K::trains || V::trains || Prefix::trains;
+
+  template <class Env>
+  struct On {
+    using QueryOn = typename Q::template On<Env>;
+    using KeyOn = typename K::template On<Env>;
+    using ValueOn = typename V::template On<Env>;
+    using PrefixOn = typename Prefix::template On<Env>;
+    static constexpr bool trains = SelfAttention::trains;
+
+    QueryOn query;
+    KeyOn key;
+    ValueOn value;
+    [[no_unique_address]] PrefixOn prefix;
+
+    struct Grads {
+      [[no_unique_address]] typename QueryOn::Grads query;
+      [[no_unique_address]] typename KeyOn::Grads key;
+      [[no_unique_address]] typename ValueOn::Grads value;
+      [[no_unique_address]] typename PrefixOn::Grads prefix;
+    };
+    template <class M, class Pass>
+    static constexpr bool reads = M::template uses_input<PassFor<M, Pass>>;
+    template <class Pass>
+    static constexpr bool uses_input = reads<QueryOn, Pass> || reads<KeyOn, Pass> || reads<ValueOn, Pass>;
+    template <class Pass>
+    static constexpr bool keeps = active<On, Pass>;
+
+    struct Kept {
+      Tensor<Env> q, k, v;          // [T, H]
+      Tensor<Env> probabilities;    // for each sequence and head [n, l + n]
+      Mask mask;
+    };
+    template <class Pass>
+    struct Saved {
+      [[no_unique_address]] typename QueryOn::template Saved<PassFor<QueryOn, Pass>> query;
+      [[no_unique_address]] typename KeyOn::template Saved<PassFor<KeyOn, Pass>> key;
+      [[no_unique_address]] typename ValueOn::template Saved<PassFor<ValueOn, Pass>> value;
+      [[no_unique_address]] If<keeps<Pass>, Kept, tag::kept> kept;
+    };
+
+    template <class Pass>
+    Tensor<Env> forward(Env& env, Tokens<Env> x, Saved<Pass>& saved) const {
+      Kept kept;
+      kept.q = query.template forward<PassFor<QueryOn, Pass>>(env, x, saved.query);                     // [T, H]
+      kept.k = key.template forward<PassFor<KeyOn, Pass>>(env, x, saved.key);                           // [T, H]
+      kept.v = value.template forward<PassFor<ValueOn, Pass>>(env, x, saved.value);                     // [T, H]
+      if constexpr (Pass::random) kept.mask = env.mask();
+      Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *x.sequences, heads, kept.mask,
+                                         kept.probabilities);                                          // [T, H]
+      if constexpr (keeps<Pass>) saved.kept = std::move(kept);
+      return y;
+    }
+    template <class Pass>
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, Tokens<Env> x, const Saved<Pass>& saved, Grads& g) const {
+      const Kept& kept = saved.kept;
+      const auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *x.sequences, heads,
+                                                 kept.mask, kept.probabilities, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix));
+      if constexpr (Pass::wants_input) {
+        Tensor<Env> dx = value.template backward<Pass>(env, d.v, x, saved.value, g.value);
+        op::add(env, key.template backward<Pass>(env, d.k, x, saved.key, g.key), dx);
+        op::add(env, query.template backward<Pass>(env, d.q, x, saved.query, g.query), dx);
+        return dx;
+      } else {
+        if constexpr (active<ValueOn, Pass>) value.template backward<Pass>(env, d.v, x, saved.value, g.value);
+        if constexpr (active<KeyOn, Pass>) key.template backward<Pass>(env, d.k, x, saved.key, g.key);
+        if constexpr (active<QueryOn, Pass>) query.template backward<Pass>(env, d.q, x, saved.query, g.query);
+        return {};
+      }
+    }
+    template <class F, class... Ms>
+    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      QueryOn::visit(f, at, ms.query...);
+      KeyOn::visit(f, at, ms.key...);
+      ValueOn::visit(f, at, ms.value...);
+      PrefixOn::visit(f, at, ms.prefix...);
+    }
+  };
+};
+
+}  // namespace towpath

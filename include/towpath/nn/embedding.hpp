@@ -1,0 +1,105 @@
+#pragma once
+
+#include "towpath/autodiff/module.hpp"
+#include "towpath/backend/op.hpp"
+#include "towpath/nn/dropout.hpp"
+#include "towpath/nn/layer_norm.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace towpath {
+
+// The part of a model that turns ids into rows: a name to ask about, as in receives_gradient<Model, Embeddings>.
+struct Embeddings {};
+
+// BERT's embeddings (Devlin et al. 2019): x_t = Norm( word[id_t] + position[t - start of its sequence] + type[segment_t] ), then
+// dropout; ids [T] -> [T, H]. Tables and norm train or not each for themselves. The input is not a matrix, so backward never
+// returns a gradient of it, and if nothing here trains there is no backward.
+template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train>
+struct BertEmbeddings {
+  static constexpr bool trains = tables_train || norm_weight_trains || norm_bias_trains;
+
+  template <class Env>
+  struct On {
+    using Norm = typename LayerNorm<Shape, norm_weight_trains, norm_bias_trains>::template On<Env>;
+    using Table = Weight<Env, tables_train>;
+    static constexpr bool trains = BertEmbeddings::trains;
+
+    Table word{Shape::vocabulary, Shape::hidden}, position{Shape::positions, Shape::hidden}, type{Shape::types, Shape::hidden};
+    Norm norm;
+
+    template <class Tag>
+    using GradientOf = If<tables_train, Tensor<Env>, Tag>;
+    struct Grads {
+      [[no_unique_address]] GradientOf<tag::word> word = blank<GradientOf<tag::word>>(Shape::vocabulary, Shape::hidden);
+      [[no_unique_address]] GradientOf<tag::position> position = blank<GradientOf<tag::position>>(Shape::positions, Shape::hidden);
+      [[no_unique_address]] GradientOf<tag::type> type = blank<GradientOf<tag::type>>(Shape::types, Shape::hidden);
+      [[no_unique_address]] typename Norm::Grads norm;
+    };
+    // the norm's pass: below it stand the tables
+    template <class Pass>
+    using Over = PassFor<Norm, Above<Pass, tables_train>>;
+    template <class Pass>
+    struct Saved {
+      [[no_unique_address]] typename Norm::template Saved<Over<Pass>> norm;
+      [[no_unique_address]] If<Norm::template uses_input<Over<Pass>>, Tensor<Env>, tag::sum> sum;  // [T, H]
+      [[no_unique_address]] If<active<On, Pass>, Mask, tag::mask> mask;
+    };
+
+    template <class Pass>
+    Tensor<Env> forward(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
+      Tensor<Env> sum(tokens.tokens(), Shape::hidden);
+      op::gather_rows_add(env, word, tokens.ids, sum);
+      op::gather_rows_add(env, position, positions(tokens), sum);
+      op::gather_rows_add(env, type, tokens.types, sum);
+      Tensor<Env> y = norm.template forward<Over<Pass>>(env, sum, saved.norm);
+      if constexpr (Pass::random) {
+        const Mask mask = env.mask();
+        op::dropout(env, mask, y);
+        if constexpr (active<On, Pass>) saved.mask = mask;
+      }
+      if constexpr (Norm::template uses_input<Over<Pass>>) saved.sum = std::move(sum);
+      return y;
+    }
+    template <class Pass>
+    void backward(Env& env, View<Env> dy, const Ragged& tokens, const Saved<Pass>& saved, Grads& g) const {
+      Tensor<Env> dropped;
+      if (saved.mask.rate != 0) {
+        dropped = op::copy(env, dy);
+        op::dropout(env, saved.mask, dropped);
+        dy = dropped;
+      }
+      View<Env> sum;
+      if constexpr (Norm::template uses_input<Over<Pass>>) sum = saved.sum;
+      if constexpr (tables_train) {
+        const Tensor<Env> d = norm.template backward<Over<Pass>>(env, dy, sum, saved.norm, g.norm);
+        op::scatter_rows_add(env, d, tokens.ids, g.word);
+        op::scatter_rows_add(env, d, positions(tokens), g.position);
+        op::scatter_rows_add(env, d, tokens.types, g.type);
+      } else {
+        norm.template backward<Over<Pass>>(env, dy, sum, saved.norm, g.norm);
+      }
+    }
+    template <class F, class... Ms>
+    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      const Trained<tables_train> drawn{start::normal(0.02f)};
+      f(at / "word_embeddings.weight", drawn, ms.word...);
+      f(at / "position_embeddings.weight", drawn, ms.position...);
+      f(at / "token_type_embeddings.weight", drawn, ms.type...);
+      Norm::visit(f, at / "LayerNorm", ms.norm...);
+    }
+
+  private:
+    static std::vector<std::int32_t> positions(const Ragged& tokens) {
+      TOWPATH_CHECK(tokens.longest() <= Shape::positions);
+      std::vector<std::int32_t> p;
+      p.reserve(tokens.ids.size());
+      for (Index s = 0; s < tokens.count(); ++s)
+        for (Index t = 0; t < tokens.length(s); ++t) p.push_back(static_cast<std::int32_t>(t));
+      return p;
+    }
+  };
+};
+
+}  // namespace towpath

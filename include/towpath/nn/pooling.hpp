@@ -1,0 +1,68 @@
+#pragma once
+
+#include "towpath/autodiff/module.hpp"
+#include "towpath/backend/op.hpp"
+
+namespace towpath {
+
+// Pooling: from the tokens of each sequence to one row, [T, H] -> [S, H]. No parameters. A sequence without tokens gives zeros.
+// Unlike a module, it changes the number of rows, so it is handed the sequences and always gives the gradient of its input.
+
+// The first token ([CLS]).
+struct ClsPooling {
+  static constexpr std::string_view name = "cls";
+  static constexpr bool uses_input = false;
+
+  template <class Env>
+  static Tensor<Env> forward(Env& env, View<Env> x, const Sequences& s) {
+    auto y = env.template take<Env>(s.count(), x.columns);
+    Env::Ops::pool_first(env, x, s, y);
+    return y;
+  }
+  template <class Env>
+  static Tensor<Env> backward(Env& env, View<Env> dy, View<Env>, const Sequences& s) {
+    auto dx = env.template take<Env>(s.tokens(), dy.columns);
+    Env::Ops::pool_first_backward(env, dy, s, dx);
+    return dx;
+  }
+};
+
+// The mean over tokens: sentence-transformers' usual choice.
+struct MeanPooling {
+  static constexpr std::string_view name = "mean";
+  static constexpr bool uses_input = false;
+
+  template <class Env>
+  static Tensor<Env> forward(Env& env, View<Env> x, const Sequences& s) {
+    auto y = env.template take<Env>(s.count(), x.columns);
+    Env::Ops::pool_mean(env, x, s, y);
+    return y;
+  }
+  template <class Env>
+  static Tensor<Env> backward(Env& env, View<Env> dy, View<Env>, const Sequences& s) {
+    auto dx = env.template take<Env>(s.tokens(), dy.columns);
+    Env::Ops::pool_mean_backward(env, dy, s, dx);
+    return dx;
+  }
+};
+
+// The largest value of each column over the tokens; the gradient goes to the first token that has it.
+struct MaxPooling {
+  static constexpr std::string_view name = "max";
+  static constexpr bool uses_input = true;
+
+  template <class Env>
+  static Tensor<Env> forward(Env& env, View<Env> x, const Sequences& s) {
+    auto y = env.template take<Env>(s.count(), x.columns);
+    Env::Ops::pool_max(env, x, s, y);
+    return y;
+  }
+  template <class Env>
+  static Tensor<Env> backward(Env& env, View<Env> dy, View<Env> x, const Sequences& s) {
+    auto dx = env.template take<Env>(s.tokens(), dy.columns);
+    Env::Ops::pool_max_backward(env, dy, x, s, dx);
+    return dx;
+  }
+};
+
+}  // namespace towpath

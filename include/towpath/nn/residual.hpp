@@ -1,0 +1,41 @@
+#pragma once
+
+#include "towpath/autodiff/module.hpp"
+#include "towpath/backend/op.hpp"
+#include "towpath/nn/chain.hpp"
+
+namespace towpath {
+
+// Residual<M>: y = x + M(x); dx = dy + dM.
+template <class M>
+struct Residual {
+  static constexpr bool trains = M::trains;
+
+  template <class Env>
+  struct On : M::template On<Env> {
+    using Base = typename M::template On<Env>;
+    using typename Base::Grads;
+    template <class Pass>
+    using Saved = typename Base::template Saved<PassFor<Base, Pass>>;
+
+    template <class Pass, Rows<Env> X>
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+      Tensor<Env> y = Base::template forward<PassFor<Base, Pass>>(env, x, saved);
+      op::add(env, View<Env>(x), y);
+      return y;
+    }
+    template <class Pass, Rows<Env> X>
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
+      auto dx = Base::template backward<Pass>(env, dy, x, saved, g);
+      if constexpr (Pass::wants_input) op::add(env, dy, dx);
+      return dx;
+    }
+  };
+};
+
+// AddNorm<Sub, Norm>: y = Norm(x + Sub(x)), the "Add & Norm" of post-norm transformers. The sum is kept if the norm's backward reads
+// it; x itself only if Sub's does.
+template <class Sub, class Norm>
+struct AddNorm : Then<Residual<Sub>, Norm> {};
+
+}  // namespace towpath

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "towpath/autodiff/module.hpp"
+#include "towpath/backend/op.hpp"
+
+namespace towpath {
+
+// Scaled<M, numerator, denominator>: y = (numerator / denominator) M(x). A ratio of whole numbers, since C++20 on every compiler we
+// support has no floating template arguments.
+template <class M, Index numerator, Index denominator = 1>
+struct Scaled {
+  static constexpr bool trains = M::trains;
+
+  template <class Env>
+  struct On : M::template On<Env> {
+    using Base = typename M::template On<Env>;
+    using Scalar = typename Env::Scalar;
+    using typename Base::Grads;
+    template <class Pass>
+    using Saved = typename Base::template Saved<Pass>;
+    static constexpr Scalar factor = static_cast<Scalar>(numerator) / static_cast<Scalar>(denominator);
+
+    template <class Pass, Rows<Env> X>
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+      Tensor<Env> y = Base::template forward<Pass>(env, x, saved);
+      op::scale(env, factor, y);
+      return y;
+    }
+    template <class Pass, Rows<Env> X>
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
+      Tensor<Env> d = op::copy(env, dy);
+      op::scale(env, factor, d);
+      return Base::template backward<Pass>(env, d, x, saved, g);
+    }
+  };
+};
+
+}  // namespace towpath

@@ -1,0 +1,135 @@
+// A method is a struct that names its sites and, for each, a module:
+//   using sites = Sites<at::Query, at::Value>;
+//   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width for at::FfnHidden and at::KeysValues)
+// BitFit, full tuning and their like attach nothing: they claim at::Biases, at::Norms, at::Weights and flip existing leaves.
+#pragma once
+
+#include "towpath/nn/beside.hpp"
+#include "towpath/nn/chain.hpp"
+#include "towpath/nn/under.hpp"
+#include "towpath/peft/sites.hpp"
+
+namespace towpath {
+
+template <class M>
+concept Method = requires { typename M::sites::list; };
+
+template <class M, class Site>
+inline constexpr bool claims = list::contains<Site, typename M::sites::list>;
+
+// What Method puts at Site, as a description.
+template <class M, class Site, Index... widths>
+struct Attach {
+  static constexpr bool trains = M::template Module<Blueprint, Site, widths...>::trains;
+  template <class Env>
+  struct On : M::template Module<Env, Site, widths...> {};
+};
+
+namespace detail {
+// The modules that Methods put at Site, in pack order, named after the site.
+template <class Site, class Methods, Index... widths>
+struct Attached;
+template <class Site, class... Methods, Index... widths>
+struct Attached<Site, List<Methods...>, widths...> {
+  template <class M>
+  static auto one() {
+    if constexpr (claims<M, Site>) return List<Under<Site::path_name, Attach<M, Site, widths...>>>{};
+    else return List<>{};
+  }
+  using list = list::join<decltype(one<Methods>())...>;
+};
+
+template <class Main, class Branches>
+struct BesideAll {
+  using type = Main;
+};
+template <class Main, class B, class... Rest>
+struct BesideAll<Main, List<B, Rest...>> : BesideAll<Beside<Main, B>, List<Rest...>> {};
+
+// --- conflicts ---------------------------------------------------------------------------------------------------------
+template <class Host, class M, class Site>
+consteval bool check_offer() {
+  static_assert(list::contains<Site, typename Host::offers>,
+                "[towpath] a method claims a site that this level does not have. A TransformerLayer offers at::Query, Key, Value, "
+                "AttentionOutput, FfnIn, FfnOut, KeysValues, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
+                "PostAttentionNorm, PostFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
+                "at::OutsideModel, Biases, Norms, Weights");
+  return true;
+}
+template <class Host, class M, class... S>
+consteval bool check_offers(List<S...>) {
+  static_assert(list::unique<List<S...>>, "[towpath] a method claims the same site twice: name each site once");
+  return (check_offer<Host, M, S>() && ...);
+}
+template <class Host, class M>
+consteval bool check_method() {
+  static_assert(Method<M>, "[towpath] a method needs `using sites = Sites<at::…>` and, for each site, a `Module` template: see LoRA, or the "
+                           "README's \"a new method\"");
+  if constexpr (Method<M>) return check_offers<Host, M>(typename M::sites::list{});
+  else return false;
+}
+template <class M>
+struct FamilyOf {
+  using type = M;
+};
+template <class M>
+  requires requires { typename M::family; }
+struct FamilyOf<M> {
+  using type = typename M::family;
+};
+// May A and B stand together at one site? Names would collide if they are of one family.
+template <class A, class B, class... S>
+consteval bool same_name_at(List<S...>) {
+  return std::is_same_v<typename FamilyOf<A>::type, typename FamilyOf<B>::type> && ((claims<A, S> && claims<B, S> && S::rule != at::Rule::owner) || ...);
+}
+template <class M, class... S>
+consteval bool tunes_weights(List<S...>) {
+  return (std::is_same_v<S, at::Weights> || ...);
+}
+template <class M, class... S>
+consteval bool only_leaves(List<S...>) {
+  return ((S::rule == at::Rule::leaves) && ...) && sizeof...(S) > 0;
+}
+template <class... Methods>
+consteval bool check_together() {
+  static_assert((std::size_t{claims<Methods, at::KeysValues>} + ... + 0) <= 1,
+                "[towpath] two methods claim at::KeysValues: keep one prefix, or put them in different Segments");
+  constexpr bool full = (tunes_weights<Methods>(typename Methods::sites::list{}) || ...);
+  static_assert(!full || (std::size_t{only_leaves<Methods>(typename Methods::sites::list{})} + ... + 0) <= 1,
+                "[towpath] FullTuning already trains every weight, bias and norm: drop the other method that tunes backbone parameters "
+                "(BitFit, LayerNormTuning)");
+  return true;
+}
+template <class A, class... Rest>
+consteval bool check_names() {
+  static_assert(!(same_name_at<A, Rest>(typename A::sites::list{}) || ...),
+                "[towpath] the same method stands twice at one site, so its parameters would share a name: choose other sites for one, "
+                "or give it a name of its own with Tagged<\"b\", …>");
+  if constexpr (sizeof...(Rest) > 1) return check_names<Rest...>();
+  else return true;
+}
+template <class Host, class... Methods>
+consteval bool check_methods() {
+  if constexpr ((check_method<Host, Methods>() && ...)) {
+    if constexpr (sizeof...(Methods) > 1) return check_together<Methods...>() && check_names<Methods...>();
+    return true;
+  }
+  return false;
+}
+}  // namespace detail
+
+// Tagged<"b", Method>: the same method once more, its parameters one step further down (… .b.lora_A.weight).
+template <fixed_string name, class M>
+struct Tagged {
+  using sites = typename M::sites;
+  template <class Env, class Site, Index... widths>
+  struct Module : M::template Module<Env, Site, widths...> {
+    using Base = typename M::template Module<Env, Site, widths...>;
+    template <class F, class... Ms>
+    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      Base::visit(f, at / name.view(), ms...);
+    }
+  };
+};
+
+}  // namespace towpath

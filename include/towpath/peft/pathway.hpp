@@ -1,0 +1,37 @@
+#pragma once
+
+#include "towpath/peft/adapter.hpp"
+
+namespace towpath {
+
+// The aside module of IAA (Ma et al., CIKM 2022): B(x) = σ(x W_dᵀ + b_d) W_uᵀ + b_u, a bottleneck without a skip of its own, whose
+// up-projection starts at zero, so that the untrained model is the backbone bit for bit.
+template <Index Rank, class F = Relu>
+struct Aside {
+  template <Index Width>
+  using Part = Bottleneck<"aside", Width, Rank, Width, F>;
+};
+
+// Pathway<Aside<R>, sites…>: the aside modules, placed so that a path of trained weights connects all that trains:
+//   IAA-S  Pathway<Aside<R>, at::OutsideAttention, at::OutsideFfn>   u = Norm(x + A(SA(x))) + B(x),  y = Norm(u + A(FFN(u))) + B'(u)
+//   IAA-L  Pathway<Aside<R>>  in a TransformerLayer                  y = Norm(u + A(FFN(u))) + B(x)
+//   IAA-M  Pathway<Aside<R>>  in a Bert                              h = Stack(x0) + B(x0)
+// Alone it trains only the path; with Adapter, LoRA or Prefix beside it in the same list it connects those. Nothing is shared.
+// Names: aside_down, aside_up.
+template <class Module_, class... S>
+struct Pathway {
+  using family = Pathway<void>;
+  using sites = std::conditional_t<sizeof...(S) == 0, Sites<at::Outside>, Sites<S...>>;
+  static_assert(((std::is_same_v<S, at::OutsideAttention> || std::is_same_v<S, at::OutsideFfn> || std::is_same_v<S, at::OutsideLayer> ||
+                  std::is_same_v<S, at::OutsideModel> || std::is_same_v<S, at::Outside>) &&
+                 ...),
+                "[towpath] a Pathway runs outside: use at::OutsideAttention, at::OutsideFfn (IAA-S), at::OutsideLayer (IAA-L) or "
+                "at::OutsideModel (IAA-M); for a module inside a sub-layer use Adapter");
+
+  template <class Env, class, Index In, Index Out>
+  using Module = typename Module_::template Part<In>::template On<Env>;
+};
+template <>
+struct Pathway<void> {};
+
+}  // namespace towpath

@@ -1,0 +1,74 @@
+#pragma once
+
+#include "towpath/base/list.hpp"
+#include "towpath/base/text.hpp"
+
+#include <string_view>
+
+namespace towpath {
+
+// Where a method may attach. With x the input of a post-norm layer, Sub a sub-layer and u the state between the two sub-layers:
+//
+//   u = Norm(x + A_post( Sub_attention(x) + Σ beside(x) )) …, then Σ outside(x);   y = Norm(u + A_post( Sub_ffn(u) + Σ beside(u) )) …
+//
+// The rule of combination belongs to the site: deltas and branches add up, Post modules follow one another in the order in which the
+// methods are written, an exclusive site has one owner. `name` is where, under the layer, its parameters are found.
+namespace at {
+
+enum class Rule { delta, sequence, branch, owner, leaves };
+
+#define TOWPATH_SITE(site, rule_, path)                          \
+  struct site {                                                  \
+    static constexpr Rule rule = Rule::rule_;                    \
+    static constexpr fixed_string path_name{path};               \
+    static constexpr std::string_view name = "at::" #site;       \
+  }
+
+// y = x Wᵀ + b + Σ D(x): a delta beside one projection
+TOWPATH_SITE(Query, delta, "attention.self.query");
+TOWPATH_SITE(Key, delta, "attention.self.key");
+TOWPATH_SITE(Value, delta, "attention.self.value");
+TOWPATH_SITE(AttentionOutput, delta, "attention.output.dense");
+TOWPATH_SITE(FfnIn, delta, "intermediate.dense");
+TOWPATH_SITE(FfnOut, delta, "output.dense");
+// K = [P_k; K], V = [P_v; V]: one owner
+TOWPATH_SITE(KeysValues, owner, "attention.self");
+// a = g ⊙ act(u): the hidden units of the feed-forward network
+TOWPATH_SITE(FfnHidden, sequence, "intermediate");
+// s = Sub(x) + Σ B(x), before residual and norm
+TOWPATH_SITE(BesideAttention, branch, "attention");
+TOWPATH_SITE(BesideFfn, branch, "intermediate");
+// s = A_n(… A_1(Sub(x))), before residual and norm; A has its own skip
+TOWPATH_SITE(PostAttention, sequence, "attention.output");
+TOWPATH_SITE(PostFfn, sequence, "output");
+// after the norm
+TOWPATH_SITE(PostAttentionNorm, sequence, "attention.output.after");
+TOWPATH_SITE(PostFfnNorm, sequence, "output.after");
+// z = Norm(x + s) + Σ B(x): the pathway's places, round a sub-layer, a layer, the whole stack; Outside is whichever its host has
+TOWPATH_SITE(OutsideAttention, branch, "attention");
+TOWPATH_SITE(OutsideFfn, branch, "output");
+TOWPATH_SITE(OutsideLayer, branch, "");
+TOWPATH_SITE(OutsideModel, branch, "");
+TOWPATH_SITE(Outside, branch, "");
+// no module: these make parameters of the backbone trainable
+TOWPATH_SITE(Biases, leaves, "");
+TOWPATH_SITE(Norms, leaves, "");
+TOWPATH_SITE(Weights, leaves, "");
+
+#undef TOWPATH_SITE
+
+}  // namespace at
+
+// What a method claims.
+template <class... S>
+struct Sites : List<S...> {
+  using list = List<S...>;
+};
+
+template <class T>
+concept Site = requires {
+  T::rule;
+  T::path_name;
+};
+
+}  // namespace towpath

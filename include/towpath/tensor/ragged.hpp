@@ -1,0 +1,44 @@
+#pragma once
+
+#include "towpath/base/check.hpp"
+#include "towpath/base/config.hpp"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace towpath {
+
+// Where each of several sequences begins in a tall matrix of tokens laid end to end: sequence s holds rows
+// offsets[s] … offsets[s+1]. There is no padding anywhere, so nothing has to be masked.
+struct Sequences {
+  std::vector<Index> offsets{0};
+
+  Index count() const { return static_cast<Index>(offsets.size()) - 1; }
+  Index tokens() const { return offsets.back(); }
+  Index begin(Index s) const { return offsets[static_cast<std::size_t>(s)]; }
+  Index length(Index s) const { return offsets[static_cast<std::size_t>(s) + 1] - begin(s); }
+  Index longest() const {
+    Index n = 0;
+    for (Index s = 0; s < count(); ++s) n = n < length(s) ? length(s) : n;
+    return n;
+  }
+};
+
+// A ragged batch of token ids (with segment ids beside them, 0 for the first text and 1 for the second of a pair).
+struct Ragged : Sequences {
+  std::vector<std::int32_t> ids, types;
+
+  void add(std::span<const std::int32_t> sequence, std::span<const std::int32_t> segments = {}) {
+    TOWPATH_CHECK(segments.empty() || segments.size() == sequence.size());
+    ids.insert(ids.end(), sequence.begin(), sequence.end());
+    if (segments.empty()) types.resize(ids.size(), 0);
+    else types.insert(types.end(), segments.begin(), segments.end());
+    offsets.push_back(static_cast<Index>(ids.size()));
+  }
+  std::span<const std::int32_t> sequence(Index s) const {
+    return {ids.data() + begin(s), static_cast<std::size_t>(length(s))};
+  }
+};
+
+}  // namespace towpath

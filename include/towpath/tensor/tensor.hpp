@@ -1,0 +1,119 @@
+#pragma once
+
+#include "towpath/base/check.hpp"
+#include "towpath/base/config.hpp"
+#include "towpath/tensor/buffer.hpp"
+#include "towpath/tensor/view.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace towpath {
+
+// An owned row-major matrix on an environment. Moves; copies only when asked to (copy()). Tensor{n} is a row of n zeros,
+// Tensor{r, c} is r x c zeros, and an environment's tensor(r, c) is uninitialised memory from its pool.
+template <class Env>
+class Tensor {
+public:
+  using Scalar = typename Env::Scalar;
+  using Space = typename Env::Space;
+
+  Tensor() = default;
+  explicit Tensor(Index columns) : Tensor(1, columns) {}
+  Tensor(Index rows, Index columns) : buffer_(bytes(rows, columns)), rows_(rows), columns_(columns) {
+    if (size()) Space::clear(buffer_.data(), bytes(rows, columns));
+  }
+  Tensor(std::shared_ptr<Pool<Space>> pool, Index rows, Index columns)
+      : buffer_(bytes(rows, columns), std::move(pool)), rows_(rows), columns_(columns) {}
+
+  Scalar* data() { return static_cast<Scalar*>(buffer_.data()); }
+  const Scalar* data() const { return static_cast<const Scalar*>(buffer_.data()); }
+  Index rows() const { return rows_; }
+  Index columns() const { return columns_; }
+  Index size() const { return rows_ * columns_; }
+  bool empty() const { return buffer_.data() == nullptr; }
+
+  operator View<Env>() const { return {data(), rows_, columns_}; }
+  operator Writable<Env>() { return {data(), rows_, columns_}; }
+  View<Env> view() const { return *this; }
+  Writable<Env> writable() { return *this; }
+  Tensor copy() const {
+    Tensor t({}, rows_, columns_);
+    if (size()) Space::copy(t.data(), data(), bytes(rows_, columns_));
+    return t;
+  }
+
+private:
+  static std::size_t bytes(Index rows, Index columns) { return static_cast<std::size_t>(rows * columns) * sizeof(Scalar); }
+
+  Buffer<Space> buffer_;
+  Index rows_ = 0, columns_ = 0;
+};
+
+// A read-only matrix with many owners: a frozen weight. The memory may be a mapped file. It has its extents from the start and
+// its values from load(), initialise() or another model that already has them.
+template <class Env>
+class SharedTensor {
+public:
+  using Scalar = typename Env::Scalar;
+
+  SharedTensor() = default;
+  explicit SharedTensor(Index columns) : SharedTensor(1, columns) {}
+  SharedTensor(Index rows, Index columns) : rows_(rows), columns_(columns) {}
+
+  Index rows() const { return rows_; }
+  Index columns() const { return columns_; }
+  Index size() const { return rows_ * columns_; }
+  bool empty() const { return data_ == nullptr; }
+  const Scalar* data() const { return data_; }
+  operator View<Env>() const { return {data_, rows_, columns_}; }
+  View<Env> view() const { return *this; }
+
+  // Takes values that live as long as `owner` does (rows * columns of them, aligned as Scalar is).
+  void refer(std::shared_ptr<const void> owner, const Scalar* data) {
+    owner_ = std::move(owner);
+    data_ = data;
+  }
+  void refer(Tensor<Env> values) {
+    TOWPATH_CHECK(values.rows() == rows_ && values.columns() == columns_);
+    auto kept = std::make_shared<Tensor<Env>>(std::move(values));
+    const Scalar* d = kept->data();
+    refer(std::shared_ptr<const void>(std::move(kept)), d);
+  }
+
+private:
+  std::shared_ptr<const void> owner_;
+  const Scalar* data_ = nullptr;
+  Index rows_ = 0, columns_ = 0;
+};
+
+// An environment without memory: On<Blueprint> is the same model with extents only, so that counting parameters is a constant
+// expression and allocates nothing.
+struct Blueprint {
+  using Scalar = float;
+  struct Space {};
+};
+template <>
+class Tensor<Blueprint> {
+public:
+  constexpr Tensor() = default;
+  constexpr explicit Tensor(Index columns) : Tensor(1, columns) {}
+  constexpr Tensor(Index rows, Index columns) : rows_(rows), columns_(columns) {}
+  constexpr Index rows() const { return rows_; }
+  constexpr Index columns() const { return columns_; }
+  constexpr Index size() const { return rows_ * columns_; }
+
+private:
+  Index rows_ = 0, columns_ = 0;
+};
+template <>
+class SharedTensor<Blueprint> : public Tensor<Blueprint> {
+  using Tensor<Blueprint>::Tensor;
+};
+
+// How a weight is stored follows from whether it trains: an optimiser cannot reach what is const.
+template <class Env, bool trains>
+using Weight = std::conditional_t<trains, Tensor<Env>, SharedTensor<Env>>;
+
+}  // namespace towpath
