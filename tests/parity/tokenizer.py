@@ -13,7 +13,7 @@ data = os.environ["TOWPATH_DATA"]
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 SMALL = SPECIALS + """a b c d e h i l o r s t u w x z ##a ##b ##c ##d ##e ##h ##i ##l ##o ##r ##s ##t ##u ##w ##z hello world ##ing ##ed
-un ##aff ##able embed ##ding ! , . # [ ] ' - $ ~ 東 京 中 国 α ##σ σ ##ς ᄒ ##ᅡ ##ᆫ İ I ##I H ##H é ##é ́ i̇ ß — “ ” … 😀 ¿""".split()
+un ##aff ##able embed ##ding ! , . # [ ] ' - $ ~ 東 京 中 国 α ##σ σ ##ς ᄒ ##ᅡ ##ᆫ İ I ##I H ##H é ##é ́ i̇ ß — “ ” … 😀 ¿""".split() + ["##\u302e", "##\U0001d165"]
 
 NASTY = [
     "", " ", "\t\n\r", "Hello, World!", "unaffable embedding", "don't", "a-b--c", "$5.00~", "##ing #a",
@@ -26,6 +26,7 @@ NASTY = [
     "—“quoted”… ¿qué? «x» ‹y› 、。！", "a\u2e42b\u2e43c\u2e52", "\u1734a\u166db\U000111c9c", "\u08e2a \U000110bd \U000110cd", "\u302e\u302f\u0301a \U0001d165\U0001d16d",
     "\ue000a\uf8ffb\U000f0000c", "\u0378a\U000e0080b", "\U0001e900\U0001e944", "\U00010d50\U00010d24 Ა ა \ua7cb\ua7dc", "\U00011938\U00011935\U00011930",
     "हिन्दी தமிழ் ไทย العربيّة עִבְרִית", "ʼn ŉ ǰ ΐ", "\ufb1d \u0958 \u2126", "10^-5 p<0.05 α=1 `x` |y| =", "http://x.org/a_b?c=d&e", "\u00b2\u00bd\u2460", "a\u034fb\u0345c \u0390",
+    "a\u302e\U0001d165 a\U0001d165\u302e a\u302e\u0301\U0001d165 a\u302e\x01\U0001d165 a\u302e\ufffd\U0001d165b",
 ]
 
 
@@ -117,7 +118,7 @@ def everything(path):
     def put(options, limit, rule, a, b, e):
         nonlocal count
         count += 1
-        a, b = a.encode(), b.encode()
+        a, b = a if isinstance(a, bytes) else a.encode(), b.encode()
         n = -1 if e is None else len(e.ids)
         out.write(struct.pack("<8i", *OPTIONS[options], limit, rule, len(a), len(b)) + a + b + struct.pack("<i", n))
         if e is not None:
@@ -166,6 +167,16 @@ def everything(path):
             for (a, b), e in zip(few, tok.encode_batch(few)):
                 put(o, limit, 1, a, b, e)
         tok.no_truncation()
+    # Ill-formed UTF-8: what Python reads with errors="replace".
+    broken = []
+    for text in lines[len(NASTY):len(NASTY) + 20000]:
+        b = bytearray(text.encode())
+        for _ in range(rng.randrange(1, 6)):
+            at = rng.randrange(len(b) + 1)
+            b[at:at + rng.randrange(3)] = rng.choice([b"", b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe4\xbd", b"\x80", b"\xf0\x9f", b"\xc3"])
+        broken.append(bytes(b))
+    for text, e in zip(broken, t.encode_batch([b.decode(errors="replace") for b in broken])):
+        put(0, 0, 0, text, "", e)
     print("records", count)
 
 

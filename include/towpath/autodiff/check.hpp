@@ -41,8 +41,8 @@ class GradientProbe {
 public:
   GradientProbe(std::uint64_t seed, const CheckOptions& options)
       : options_(options), env_({.threads = 1, .seed = seed, .dropout = options.dropout}), random_(seed, 77) {
-    initialise(model_, seed, Fill::everything);
-    shake(model_);
+    initialise<Model, Env>(model_, seed, Fill::everything);
+    shake();
     std::vector<std::int32_t> ids;
     for (Index n : options.lengths) {
       ids.clear();
@@ -67,11 +67,11 @@ public:
     else if constexpr (Pass::wants_input) dx = model_.template backward<Pass>(env_, weights_, input(), saved, grads);
     else model_.template backward<Pass>(env_, weights_, input(), saved, grads);
 
-    double largest = dx.empty() ? 0 : std::sqrt(op::square_norm(env_, View<Env>(dx)));
-    walk_trained<Model>([&](const Path&, auto, auto&, auto& g) {
-      largest = std::max(largest, std::sqrt(op::square_norm(env_, View<Env>(g))));
-    }, model_, grads);
-    walk_trained<Model>([&](const Path& name, auto, auto& w, auto& g) { compare(name.string(), w, g, largest); }, model_, grads);
+    const auto weights = trained_leaves<Model, Env>(model_);
+    const auto exact = tensors<Model, Env>(grads);
+    double largest = dx.empty() ? 0 : std::sqrt(op::square_norm<Env>(env_, dx));
+    for (const auto* g : exact) largest = std::max(largest, std::sqrt(op::square_norm<Env>(env_, *g)));
+    for (std::size_t i = 0; i < weights.size(); ++i) compare(weights[i].name, *weights[i].owned, *exact[i], largest);
     if (!dx.empty()) compare("(input)", x_, dx, largest);
     return result_;
   }
@@ -99,14 +99,14 @@ private:
     for (Index i = 0; i < t.size(); ++i) t.data()[i] = scale * random_.normal();
   }
   // Nothing may be zero or one by design, or a wrong gradient could hide behind it.
-  void shake(Model& m) {
-    walk<Model>([&](const Path&, auto, auto& w) {
-      Tensor<Env> t(w.rows(), w.columns());
-      const double spread = w.columns() > 1 && w.rows() > 1 ? std::min(0.5, 1.0 / std::sqrt(static_cast<double>(w.columns()))) : 0.2;
-      for (Index i = 0; i < t.size(); ++i) t.data()[i] = w.data()[i] + spread * random_.normal();
-      if constexpr (requires { w.writable(); }) w = std::move(t);
-      else w.refer(std::move(t));
-    }, m);
+  void shake() {
+    for (auto& leaf : leaves<Model, Env>(model_)) {
+      Tensor<Env> t(leaf.rows(), leaf.columns());
+      const double spread = leaf.rows() > 1 && leaf.columns() > 1 ? std::min(0.5, 1.0 / std::sqrt(static_cast<double>(leaf.columns()))) : 0.2;
+      for (Index i = 0; i < t.size(); ++i) t.data()[i] = leaf.view().data[i] + spread * random_.normal();
+      if (leaf.owned) *leaf.owned = std::move(t);
+      else leaf.shared->refer(std::move(t));
+    }
   }
   // Directional derivative by central differences, at two step sizes (a kink of ReLU may lie inside one of them).
   double slope(Tensor<Env>& w, const std::vector<double>& direction, double step, bool fourth_order) {
@@ -121,7 +121,7 @@ private:
     return (8 * (at(step) - at(-step)) - (at(2 * step) - at(-2 * step))) / (12 * step);
   }
   void compare(const std::string& name, Tensor<Env>& w, const Tensor<Env>& g, double largest) {
-    const double norm = std::sqrt(op::square_norm(env_, View<Env>(g)));
+    const double norm = std::sqrt(op::square_norm<Env>(env_, g));
     std::vector<double> direction(static_cast<std::size_t>(w.size()));
     for (Index probe = 0; probe <= options_.entries; ++probe) {
       if (probe == 0) {

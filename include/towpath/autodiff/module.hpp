@@ -44,10 +44,12 @@ struct Kaiming {
 // What visit says of each parameter: may an optimiser change it, and what does it start from.
 struct Trainable {
   Start start = start::zeros;
+  bool added = false;  // by a method, so that a file of the backbone does not have it
   static constexpr bool trains = true;
 };
 struct Frozen {
   Start start = start::zeros;
+  bool added = false;
   static constexpr bool trains = false;
 };
 template <bool trains>
@@ -63,10 +65,10 @@ template <class Env, Leaf leaf, class Tag>
 using LeafGradient = If<leaf == Leaf::trained, Tensor<Env>, Tag>;
 
 // A leaf of these extents, or nothing.
-template <class T>
-constexpr T blank(Index rows, Index columns) {
-  if constexpr (std::is_empty_v<T> && !requires(T t) { t.rows(); }) return {};
-  else return T(rows, columns);
+template <class T, class... Extents>
+constexpr T blank(Extents... extents) {
+  if constexpr (is_nothing<T>) return {};
+  else return T(extents...);
 }
 
 struct AnyVisitor {

@@ -3,9 +3,13 @@
 #include "towpath/autodiff/module.hpp"
 #include "towpath/base/random.hpp"
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 namespace towpath {
 
@@ -61,17 +65,77 @@ constexpr Count parameters() {
   return c;
 }
 
-// zero(grads): before a step. Grads that name their module (`using Module = …`) need no help; zero<M>(grads) serves the others.
-template <class M, class G>
-void zero(G& grads) {
-  walk_trained<M>([](const Path&, auto, auto& g) {
-    using Space = typename std::remove_reference_t<decltype(g)>::Space;
-    if (g.size()) Space::clear(g.data(), static_cast<std::size_t>(g.size()) * sizeof(*g.data()));
-  }, grads);
+// One parameter, with its type's facts as values: what is left of a walk when the module types are no longer needed. Whatever runs over all
+// parameters (loading, saving, stepping, counting) runs over a list of these, so that a new composition instantiates one walk over
+// itself and one over its gradients, and nothing else.
+template <class Env>
+struct LeafRef {
+  std::string name;
+  bool trains, added;
+  Start start;
+  Tensor<Env>* owned;         // exactly one of the two is set
+  SharedTensor<Env>* shared;
+
+  Index rows() const { return owned ? owned->rows() : shared->rows(); }
+  Index columns() const { return owned ? owned->columns() : shared->columns(); }
+  Index size() const { return rows() * columns(); }
+  int dimensions() const { return owned ? owned->dimensions() : shared->dimensions(); }
+  bool empty() const { return owned ? owned->empty() : shared->empty(); }
+  View<Env> view() const { return owned ? owned->view() : shared->view(); }
+};
+
+namespace detail {
+template <class Env>
+struct LeafList {
+  std::vector<LeafRef<Env>> list;
+
+  template <class Tag>
+  void operator()(const Path& at, Tag tag, Tensor<Env>& w) {
+    list.push_back({at.string(), Tag::trains, tag.added, tag.start, &w, nullptr});
+  }
+  template <class Tag>
+  void operator()(const Path& at, Tag tag, SharedTensor<Env>& w) {
+    list.push_back({at.string(), Tag::trains, tag.added, tag.start, nullptr, &w});
+  }
+};
+template <class Env>
+struct TensorList {
+  std::vector<Tensor<Env>*> list;
+
+  template <class Tag>
+  void operator()(const Path&, Tag, Tensor<Env>& w) {
+    if constexpr (Tag::trains) list.push_back(&w);
+  }
+  template <class Tag, class Other>
+  void operator()(const Path&, Tag, Other&) {}
+};
+}  // namespace detail
+
+// All parameters of a model in the order of visit(). Models say what they live on (`using Environment = Env`); for a bare module name it.
+template <class M, class Env = typename M::Environment>
+std::vector<LeafRef<Env>> leaves(const M& model) {
+  detail::LeafList<Env> all;
+  M::visit(all, Path{}, const_cast<M&>(model));
+  return std::move(all.list);
 }
+template <class M, class Env = typename M::Environment>
+std::vector<LeafRef<Env>> trained_leaves(const M& model) {
+  auto all = leaves<M, Env>(model);
+  std::erase_if(all, [](const auto& l) { return !l.trains; });
+  return all;
+}
+// The trained tensors of a Grads (or of a moment of one), in the same order.
+template <class M, class Env = typename M::Environment>
+std::vector<Tensor<Env>*> tensors(const typename M::Grads& grads) {
+  detail::TensorList<Env> all;
+  M::visit(all, Path{}, const_cast<typename M::Grads&>(grads));
+  return std::move(all.list);
+}
+
+// zero(grads): before a step.
 template <class G>
 void zero(G& grads) {
-  zero<typename G::Module>(grads);
+  for (auto* g : tensors<typename G::Module>(grads)) g->clear();
 }
 
 namespace detail {
@@ -79,63 +143,58 @@ template <class Env>
 void fill_from(Tensor<Env>& t, Start s, std::uint64_t seed, std::string_view name) {
   using Scalar = typename Env::Scalar;
   Random random(seed, stream_of(name));
-  auto* host = static_cast<Scalar*>(::operator new(static_cast<std::size_t>(t.size()) * sizeof(Scalar)));
-  for (Index i = 0; i < t.size(); ++i) {
+  std::vector<Scalar> host(static_cast<std::size_t>(t.size()));
+  for (Scalar& x : host) {
     switch (s.kind) {
-      case Start::Kind::constant: host[i] = static_cast<Scalar>(s.scale); break;
-      case Start::Kind::normal: host[i] = static_cast<Scalar>(s.scale * random.normal()); break;
-      case Start::Kind::uniform: host[i] = static_cast<Scalar>(s.scale * (2 * random.uniform() - 1)); break;
+      case Start::Kind::constant: x = static_cast<Scalar>(s.scale); break;
+      case Start::Kind::normal: x = static_cast<Scalar>(s.scale * random.normal()); break;
+      case Start::Kind::uniform: x = static_cast<Scalar>(s.scale * (2 * random.uniform() - 1)); break;
     }
   }
-  Env::Space::copy(t.data(), host, static_cast<std::size_t>(t.size()) * sizeof(Scalar));
-  ::operator delete(host);
+  Env::Space::copy(t.data(), host.data(), host.size() * sizeof(Scalar));
 }
 }  // namespace detail
 
-// Which leaves initialise() fills.
+// Which parameters initialise() fills.
 enum class Fill { trained, everything };
 
-// Fills parameters by their own starting rule; each is a pure function of (seed, its name). With Fill::everything the frozen
-// backbone is drawn too (to train one from nothing, or to test), in memory of its own.
-template <class M>
+// Fills parameters by their own starting rule; each is a pure function of (seed, its name). With Fill::everything the frozen backbone is
+// drawn too (to train one from nothing, or to test), in memory of its own.
+template <class M, class Env = typename M::Environment>
 void initialise(M& model, std::uint64_t seed, Fill which = Fill::trained) {
-  walk<M>([&](const Path& at, auto tag, auto& w) {
-    using Stored = std::remove_reference_t<decltype(w)>;
-    if constexpr (requires { w.writable(); }) {
-      if (decltype(tag)::trains || which == Fill::everything) detail::fill_from(w, tag.start, seed, at.view());
-    } else if constexpr (requires(Stored& l) { l.empty(); }) {
-      if (which == Fill::everything) {
-        auto t = [&]<class Env>(SharedTensor<Env>&) { return Tensor<Env>(w.rows(), w.columns()); }(w);
-        detail::fill_from(t, tag.start, seed, at.view());
-        w.refer(std::move(t));
-      }
+  for (auto& leaf : leaves<M, Env>(model)) {
+    if (leaf.owned) {
+      if (leaf.trains || which == Fill::everything) detail::fill_from(*leaf.owned, leaf.start, seed, leaf.name);
+    } else if (which == Fill::everything) {
+      Tensor<Env> t(leaf.rows(), leaf.columns());
+      detail::fill_from(t, leaf.start, seed, leaf.name);
+      leaf.shared->refer(std::move(t));
     }
-  }, model);
+  }
 }
 
 // The first frozen parameter that has no values yet, or an empty name: what load() would have filled.
-template <class M>
+template <class M, class Env = typename M::Environment>
 std::string unloaded(const M& model) {
-  std::string name;
-  walk<M>([&](const Path& at, auto, const auto& w) {
-    if (name.empty() && w.size() && w.empty()) name = at.string();
-  }, model);
-  return name;
+  for (const auto& leaf : leaves<M, Env>(model))
+    if (leaf.empty()) return leaf.name;
+  return {};
 }
 
-// Lets `to` use the frozen weights of `from` (same names, same extents, the same memory): many models over one backbone.
+// Lets `to` use the frozen weights of `from` where names and extents agree (the same memory): many models over one backbone. Returns how
+// many it now shares.
 template <class From, class To>
 Index share(const From& from, To& to) {
+  std::map<std::string, const SharedTensor<typename To::Environment>*> given;
+  for (const auto& leaf : leaves(from))
+    if (leaf.shared && !leaf.empty()) given[leaf.name] = leaf.shared;
   Index shared = 0;
-  walk<To>([&](const Path& name, auto, auto& w) {
-    walk<From>([&](const Path& other, auto, const auto& v) {
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(w)>, std::remove_cvref_t<decltype(v)>> && !requires { w.writable(); })
-        if (name.view() == other.view() && w.rows() == v.rows() && w.columns() == v.columns()) {
-          w = v;
-          ++shared;
-        }
-    }, from);
-  }, to);
+  for (auto& leaf : leaves(to))
+    if (const auto it = given.find(leaf.name);
+        leaf.shared && it != given.end() && it->second->rows() == leaf.rows() && it->second->columns() == leaf.columns()) {
+      *leaf.shared = *it->second;
+      ++shared;
+    }
   return shared;
 }
 

@@ -9,6 +9,13 @@
 #include <span>
 #include <utility>
 
+// One copy of each operation per environment: a module calls it, so that a new composition compiles in the time of its calls.
+#if defined(__GNUC__)
+#define TOWPATH_OP [[gnu::noinline]]
+#else
+#define TOWPATH_OP
+#endif
+
 namespace towpath::op {
 
 template <class Env>
@@ -17,7 +24,7 @@ using Ids = std::span<const std::int32_t>;
 
 // y = a bᵀ                                                                                    a [m,k]  b [n,k]  -> [m,n]
 template <class Env>
-Tensor<Env> nt(Env& env, View<Env> a, View<Env> b) {
+TOWPATH_OP Tensor<Env> nt(Env& env, View<Env> a, View<Env> b) {
   TOWPATH_CHECK(a.columns == b.columns);
   auto y = env.template take<Env>(a.rows, b.rows);
   Env::Ops::nt(env, a, b, y);
@@ -25,7 +32,7 @@ Tensor<Env> nt(Env& env, View<Env> a, View<Env> b) {
 }
 // y = a b                                                                                     a [m,k]  b [k,n]  -> [m,n]
 template <class Env>
-Tensor<Env> nn(Env& env, View<Env> a, View<Env> b) {
+TOWPATH_OP Tensor<Env> nn(Env& env, View<Env> a, View<Env> b) {
   TOWPATH_CHECK(a.columns == b.rows);
   auto y = env.template take<Env>(a.rows, b.columns);
   Env::Ops::nn(env, a, b, y);
@@ -33,25 +40,25 @@ Tensor<Env> nn(Env& env, View<Env> a, View<Env> b) {
 }
 // c += aᵀ b                                                                                   a [k,m]  b [k,n]  c [m,n]
 template <class Env>
-void tn_add(Env& env, View<Env> a, View<Env> b, Writable<Env> c) {
+TOWPATH_OP void tn_add(Env& env, View<Env> a, View<Env> b, Writable<Env> c) {
   TOWPATH_CHECK(a.rows == b.rows && a.columns == c.rows && b.columns == c.columns);
   Env::Ops::tn_add(env, a, b, c);
 }
 // y[t] += b                                                                                   b [1,n]  y [T,n]
 template <class Env>
-void add_row(Env& env, View<Env> b, Writable<Env> y) {
+TOWPATH_OP void add_row(Env& env, View<Env> b, Writable<Env> y) {
   TOWPATH_CHECK(b.columns == y.columns);
   Env::Ops::add_row(env, b, y);
 }
 // g += Σ_t x[t]                                                                               x [T,n]  g [1,n]
 template <class Env>
-void column_sums_add(Env& env, View<Env> x, Writable<Env> g) {
+TOWPATH_OP void column_sums_add(Env& env, View<Env> x, Writable<Env> g) {
   TOWPATH_CHECK(x.columns == g.columns);
   Env::Ops::column_sums_add(env, x, g);
 }
 // y[t,j] = x[t,j] g[j]                                                                        x [T,n]  g [1,n]  -> [T,n]
 template <class Env>
-Tensor<Env> scale_columns(Env& env, View<Env> x, View<Env> g) {
+TOWPATH_OP Tensor<Env> scale_columns(Env& env, View<Env> x, View<Env> g) {
   TOWPATH_CHECK(x.columns == g.columns);
   auto y = env.template take<Env>(x.rows, x.columns);
   Env::Ops::scale_columns(env, x, g, y);
@@ -59,40 +66,40 @@ Tensor<Env> scale_columns(Env& env, View<Env> x, View<Env> g) {
 }
 // g[j] += Σ_t a[t,j] b[t,j]
 template <class Env>
-void column_dots_add(Env& env, View<Env> a, View<Env> b, Writable<Env> g) {
+TOWPATH_OP void column_dots_add(Env& env, View<Env> a, View<Env> b, Writable<Env> g) {
   TOWPATH_CHECK(a.rows == b.rows && a.columns == b.columns && g.columns == a.columns);
   Env::Ops::column_dots_add(env, a, b, g);
 }
 // y += s x
 template <class Env>
-void add_scaled(Env& env, Scalar<Env> s, View<Env> x, Writable<Env> y) {
+TOWPATH_OP void add_scaled(Env& env, Scalar<Env> s, View<Env> x, Writable<Env> y) {
   TOWPATH_CHECK(x.rows == y.rows && x.columns == y.columns);
   Env::Ops::add_scaled(env, s, x, y);
 }
 template <class Env>
-void add(Env& env, View<Env> x, Writable<Env> y) {
+TOWPATH_OP void add(Env& env, View<Env> x, Writable<Env> y) {
   add_scaled(env, Scalar<Env>(1), x, y);
 }
 // y *= s
 template <class Env>
-void scale(Env& env, Scalar<Env> s, Writable<Env> y) {
+TOWPATH_OP void scale(Env& env, Scalar<Env> s, Writable<Env> y) {
   Env::Ops::scale(env, s, y);
 }
 template <class Env>
-Tensor<Env> copy(Env& env, View<Env> x) {
+TOWPATH_OP Tensor<Env> copy(Env& env, View<Env> x) {
   auto y = env.template take<Env>(x.rows, x.columns);
   Env::Ops::copy(env, x, y);
   return y;
 }
 // y = F(x), and dx = dy F'(x)
 template <class F, class Env>
-Tensor<Env> unary(Env& env, View<Env> x) {
+TOWPATH_OP Tensor<Env> unary(Env& env, View<Env> x) {
   auto y = env.template take<Env>(x.rows, x.columns);
   Env::Ops::template unary<F>(env, x, y);
   return y;
 }
 template <class F, class Env>
-Tensor<Env> unary_backward(Env& env, View<Env> dy, View<Env> x) {
+TOWPATH_OP Tensor<Env> unary_backward(Env& env, View<Env> dy, View<Env> x) {
   TOWPATH_CHECK(x.rows == dy.rows && x.columns == dy.columns);
   auto dx = env.template take<Env>(x.rows, x.columns);
   Env::Ops::template unary_backward<F>(env, dy, x, dx);
@@ -100,12 +107,12 @@ Tensor<Env> unary_backward(Env& env, View<Env> dy, View<Env> x) {
 }
 // y *= mask, in place
 template <class Env>
-void dropout(Env& env, Mask mask, Writable<Env> y) {
+TOWPATH_OP void dropout(Env& env, Mask mask, Writable<Env> y) {
   if (mask.rate != 0) Env::Ops::dropout(env, mask, y);
 }
 // y = (x - μ) r gain + bias; stats receives [μ, r]                                           x [T,n]  -> [T,n], stats [T,2]
 template <class Env>
-Tensor<Env> layer_norm(Env& env, View<Env> x, View<Env> gain, View<Env> bias, double epsilon, Tensor<Env>& stats) {
+TOWPATH_OP Tensor<Env> layer_norm(Env& env, View<Env> x, View<Env> gain, View<Env> bias, double epsilon, Tensor<Env>& stats) {
   TOWPATH_CHECK(x.columns == gain.columns && x.columns == bias.columns);
   auto y = env.template take<Env>(x.rows, x.columns);
   stats = env.template take<Env>(x.rows, 2);
@@ -113,31 +120,31 @@ Tensor<Env> layer_norm(Env& env, View<Env> x, View<Env> gain, View<Env> bias, do
   return y;
 }
 template <class Env>
-Tensor<Env> layer_norm_backward(Env& env, View<Env> dy, View<Env> x, View<Env> stats, View<Env> gain) {
+TOWPATH_OP Tensor<Env> layer_norm_backward(Env& env, View<Env> dy, View<Env> x, View<Env> stats, View<Env> gain) {
   TOWPATH_CHECK(x.rows == dy.rows && x.columns == dy.columns && stats.rows == x.rows);
   auto dx = env.template take<Env>(x.rows, x.columns);
   Env::Ops::layer_norm_backward(env, dy, x, stats, gain, dx);
   return dx;
 }
 template <class Env>
-void layer_norm_gain_add(Env& env, View<Env> dy, View<Env> x, View<Env> stats, Writable<Env> dgain) {
+TOWPATH_OP void layer_norm_gain_add(Env& env, View<Env> dy, View<Env> x, View<Env> stats, Writable<Env> dgain) {
   TOWPATH_CHECK(x.rows == dy.rows && x.columns == dy.columns && stats.rows == x.rows);
   Env::Ops::layer_norm_gain_add(env, dy, x, stats, dgain);
 }
 // y[t] += table[ids[t]];  dtable[ids[t]] += dy[t]
 template <class Env>
-void gather_rows_add(Env& env, View<Env> table, Ids ids, Writable<Env> y) {
+TOWPATH_OP void gather_rows_add(Env& env, View<Env> table, Ids ids, Writable<Env> y) {
   TOWPATH_CHECK(static_cast<Index>(ids.size()) == y.rows && table.columns == y.columns);
   Env::Ops::gather_rows_add(env, table, ids, y);
 }
 template <class Env>
-void scatter_rows_add(Env& env, View<Env> dy, Ids ids, Writable<Env> dtable) {
+TOWPATH_OP void scatter_rows_add(Env& env, View<Env> dy, Ids ids, Writable<Env> dtable) {
   TOWPATH_CHECK(static_cast<Index>(ids.size()) == dy.rows && dtable.columns == dy.columns);
   Env::Ops::scatter_rows_add(env, dy, ids, dtable);
 }
 // softmax(q [pk; k]ᵀ / √d) [pv; v] per sequence and head; probabilities receives what backward reads   q,k,v [T,H]  -> [T,H]
 template <class Env>
-Tensor<Env> attention(Env& env, View<Env> q, View<Env> k, View<Env> v, View<Env> pk, View<Env> pv, const Sequences& s, Index heads,
+TOWPATH_OP Tensor<Env> attention(Env& env, View<Env> q, View<Env> k, View<Env> v, View<Env> pk, View<Env> pv, const Sequences& s, Index heads,
                       Mask mask, Tensor<Env>& probabilities) {
   TOWPATH_CHECK(q.rows == s.tokens() && k.rows == q.rows && v.rows == q.rows && q.columns % heads == 0 && pk.rows == pv.rows);
   auto y = env.template take<Env>(q.rows, q.columns);
@@ -151,7 +158,7 @@ struct AttentionGradients {
 };
 // dpk and dpv accumulate and may be empty.
 template <class Env>
-AttentionGradients<Env> attention_backward(Env& env, View<Env> dy, View<Env> q, View<Env> k, View<Env> v, View<Env> pk, View<Env> pv,
+TOWPATH_OP AttentionGradients<Env> attention_backward(Env& env, View<Env> dy, View<Env> q, View<Env> k, View<Env> v, View<Env> pk, View<Env> pv,
                                            const Sequences& s, Index heads, Mask mask, View<Env> probabilities, Writable<Env> dpk,
                                            Writable<Env> dpv) {
   TOWPATH_CHECK(dy.rows == q.rows && dy.columns == q.columns);
@@ -162,34 +169,34 @@ AttentionGradients<Env> attention_backward(Env& env, View<Env> dy, View<Env> q, 
 }
 // y = x / ‖x‖ row by row                                                                      x [T,n]  -> [T,n], norms [T,1]
 template <class Env>
-Tensor<Env> normalise_rows(Env& env, View<Env> x, Tensor<Env>& norms) {
+TOWPATH_OP Tensor<Env> normalise_rows(Env& env, View<Env> x, Tensor<Env>& norms) {
   auto y = env.template take<Env>(x.rows, x.columns);
   norms = env.template take<Env>(x.rows, 1);
   Env::Ops::normalise_rows(env, x, y, norms);
   return y;
 }
 template <class Env>
-Tensor<Env> normalise_rows_backward(Env& env, View<Env> dy, View<Env> y, View<Env> norms) {
+TOWPATH_OP Tensor<Env> normalise_rows_backward(Env& env, View<Env> dy, View<Env> y, View<Env> norms) {
   auto dx = env.template take<Env>(y.rows, y.columns);
   Env::Ops::normalise_rows_backward(env, dy, y, norms, dx);
   return dx;
 }
 // mean cross-entropy and its gradient                                                         s [m,n]  -> value, ds [m,n]
 template <class Env>
-double cross_entropy(Env& env, View<Env> s, std::span<const Index> right, std::span<const std::pair<Index, Index>> without, double sharpness,
+TOWPATH_OP double cross_entropy(Env& env, View<Env> s, std::span<const Index> right, std::span<const std::pair<Index, Index>> without, double sharpness,
                      Tensor<Env>& ds) {
   TOWPATH_CHECK(static_cast<Index>(right.size()) == s.rows);
   ds = env.template take<Env>(s.rows, s.columns);
   return Env::Ops::cross_entropy(env, s, right, without, sharpness, ds);
 }
 template <class Env>
-void adam_step(Env& env, const AdamRule& rule, std::uint64_t step, double gradient_scale, View<Env> g, Writable<Env> m, Writable<Env> v,
+TOWPATH_OP void adam_step(Env& env, const Adam& rule, std::uint64_t step, double gradient_scale, View<Env> g, Writable<Env> m, Writable<Env> v,
                Writable<Env> w) {
   TOWPATH_CHECK(g.size() == w.size() && m.size() == w.size() && v.size() == w.size());
   Env::Ops::adam_step(env, rule, step, gradient_scale, g, m, v, w);
 }
 template <class Env>
-double square_norm(Env& env, View<Env> x) {
+TOWPATH_OP double square_norm(Env& env, View<Env> x) {
   return Env::Ops::square_norm(env, x);
 }
 

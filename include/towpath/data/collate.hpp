@@ -6,7 +6,15 @@
 
 #include "towpath/base/random.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace towpath {
 
@@ -144,12 +152,13 @@ public:
     return source_->texts().collate_pairs(examples(i), max_length, rule);
   }
 
+  struct End {};
   class Iterator {
   public:
     using value_type = Batch;
     using difference_type = std::ptrdiff_t;
 
-    Iterator(std::shared_ptr<const Epoch> epoch, Index at) : epoch_(std::move(epoch)), at_(at) { make(); }
+    explicit Iterator(Epoch epoch) : epoch_(std::move(epoch)) { make(); }
     const Batch& operator*() const { return batch_; }
     const Batch* operator->() const { return &batch_; }
     Iterator& operator++() {
@@ -157,19 +166,19 @@ public:
       make();
       return *this;
     }
-    friend bool operator==(const Iterator& a, const Iterator& b) { return a.at_ == b.at_; }
-    friend bool operator!=(const Iterator& a, const Iterator& b) { return a.at_ != b.at_; }
+    friend bool operator==(const Iterator& i, End) { return i.at_ == i.epoch_.count(); }
+    friend bool operator!=(const Iterator& i, End) { return i.at_ != i.epoch_.count(); }
 
   private:
     void make() {
-      if (at_ < epoch_->count()) batch_ = epoch_->batch(at_);
+      if (at_ < epoch_.count()) batch_ = epoch_.batch(at_);
     }
-    std::shared_ptr<const Epoch> epoch_;
-    Index at_;
+    Epoch epoch_;
+    Index at_ = 0;
     Batch batch_;
   };
-  Iterator begin() const { return {std::make_shared<const Epoch>(*this), 0}; }
-  Iterator end() const { return {std::make_shared<const Epoch>(*this), count()}; }
+  Iterator begin() const { return Iterator(*this); }
+  End end() const { return {}; }
 
 private:
   const Source* source_;

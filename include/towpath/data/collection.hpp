@@ -5,7 +5,12 @@
 #include "towpath/data/trec.hpp"
 #include "towpath/data/tsv.hpp"
 
+#include <algorithm>
 #include <dirent.h>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace towpath {
 

@@ -3,6 +3,8 @@
 #include "towpath/base/check.hpp"
 #include "towpath/base/config.hpp"
 
+#include <zlib.h>
+
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -10,7 +12,6 @@
 #include <sys/stat.h>
 #include <utility>
 #include <vector>
-#include <zlib.h>
 
 namespace towpath {
 

@@ -3,6 +3,15 @@
 #include "towpath/data/collate.hpp"
 #include "towpath/data/collection.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
 namespace towpath {
 
 struct SamplerOptions {

@@ -5,6 +5,15 @@
 #include "towpath/data/trec.hpp"
 #include "towpath/data/tsv.hpp"
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 namespace towpath {
 
 struct TripleOptions {
@@ -53,8 +62,8 @@ public:
   }
 
   Epoch<Triples> epoch(Index number) const { return {*this, number}; }
-  Epoch<Triples>::Iterator begin() const { return epoch(options_.epoch).begin(); }
-  Epoch<Triples>::Iterator end() const { return epoch(options_.epoch).end(); }
+  Epoch<Triples>::Iterator begin() const { return Epoch<Triples>::Iterator(epoch(options_.epoch)); }
+  Epoch<Triples>::End end() const { return {}; }
 
   Index count() const { return static_cast<Index>(examples_.size()); }    // lines
   Index empty() const { return empty_; }                                  // fields without a character

@@ -2,11 +2,11 @@
 
 #include "towpath/base/config.hpp"
 
+#include <utf8proc.h>
+
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
-#include <utf8proc.h>
 
 // What BERT's fast tokenizer thinks of a character. Its tables of categories stand still at Unicode 8 while its lower case
 // follows the newest Unicode, and what a model was trained on is what those tables said, so the differences from utf8proc are
@@ -36,6 +36,11 @@ inline constexpr Range later_punctuation[] = {
     {0x61D, 0x61D}, {0x9FD, 0xA76}, {0xC77, 0xC84}, {0x1B7D, 0x1B7E}, {0x2E43, 0x2E5D}, {0x10EAD, 0x10F89},
     {0x1144B, 0x1145D}, {0x11660, 0x116B9}, {0x1183B, 0x11FFF}, {0x12FF1, 0x12FF2}, {0x16E97, 0x16FE2}, {0x1E95E, 0x1E95F}};
 inline constexpr Range later_controls[] = {{0x890, 0x8E2}, {0x110CD, 0x1343F}};
+// Inside these, what has a combining class has none to the tokenizer's decomposition, whose tables are a little younger.
+inline constexpr Range later_order[] = {
+    {0x7FD, 0x7FD}, {0x898, 0x8D3}, {0x9FE, 0x9FE}, {0xC3C, 0xC3C}, {0xD3B, 0xD3C}, {0xEBA, 0xEBA}, {0x1715, 0x1715},
+    {0x1ABF, 0x1ACE}, {0x1DF6, 0x1DFA}, {0xA82C, 0xA82C}, {0x10D24, 0x10F85}, {0x11070, 0x11070}, {0x1133B, 0x1133B},
+    {0x1145E, 0x1145E}, {0x11839, 0x11A99}, {0x11D42, 0x11F42}, {0x16FF0, 0x16FF1}, {0x1E08F, 0x1E4EF}};
 }  // namespace detail
 
 // The character at text[at], and at moves behind it; 0xFFFD for a byte that begins no well-formed UTF-8, which is skipped
@@ -144,7 +149,9 @@ inline int decompose(char32_t c, char32_t (&to)[8]) {
 }
 // 0 for a character that stays where it is; runs of the others are sorted by this number, equals kept in order.
 inline int order_class(char32_t c) {
-  return c < 0x300 ? 0 : static_cast<int>(utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class);
+  if (c < 0x300) return 0;
+  const int order = static_cast<int>(utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->combining_class);
+  return order && detail::within(detail::later_order, c) ? 0 : order;
 }
 
 }  // namespace towpath::unicode

@@ -4,12 +4,18 @@
 #include "towpath/data/texts.hpp"
 #include "towpath/data/unicode.hpp"
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace towpath {
 
@@ -173,6 +179,7 @@ private:
         if (ids.size() * 3 > slots.size()) grow();
         Slot& s = slots[slot(key)];
         if (!s.key) {
+          if (ids.size() >= std::size_t{1} << 24) fail("the vocabulary has more than 16 million characters", "keys hold 24 bits of them");
           s = {key, static_cast<std::uint32_t>(ids.size())};
           ids.push_back(-1);
         }
@@ -207,7 +214,8 @@ private:
       const auto [row, is_new] = names.add(token);
       if (is_new) id_of.push_back(id);
       else id_of[static_cast<std::size_t>(row)] = id;
-      if (token.empty() || token.find('\0') != std::string_view::npos || tokens.count() > (Index{1} << 22)) return;
+      if (token.empty()) return;
+      if (token.find('\0') != std::string_view::npos) return;    // no word has one
       if (token.size() > 2 && token.starts_with("##")) trie.add(Trie::inside, token.substr(2), id);
       else trie.add(Trie::start, token, id);
     }
@@ -295,18 +303,18 @@ private:
       if (table.strip && unicode::mark(c)) return;
       if (table.options.lowercase) {
         if (c == 0x130) {
-          letter_(U'i');
+          character(U'i');
           c = 0x307;
         } else {
           c = unicode::lower(c);
         }
       }
-      if (!unicode::punctuation(c)) return letter_(c);
+      if (!unicode::punctuation(c)) return character(c);
       finish();
-      letter_(c);
+      character(c);
       finish();
     }
-    void letter_(char32_t c) {
+    void character(char32_t c) {
       unicode::append(word, c);
       ++characters;
     }

@@ -22,14 +22,16 @@ namespace towpath {
 struct Config {
   Index hidden_size = 0, num_hidden_layers = 0, num_attention_heads = 0, intermediate_size = 0;
   Index vocab_size = 0, max_position_embeddings = 0, type_vocab_size = 2, pad_token_id = 0;
-  double layer_norm_eps = 1e-12, hidden_dropout_prob = 0.1, attention_probs_dropout_prob = 0.1, initializer_range = 0.02;
+  double layer_norm_eps = 1e-12, hidden_dropout_prob = 0.1, attention_probs_dropout_prob = 0.1,
+         initializer_range = 0.02;
   std::string hidden_act = "gelu", model_type = "bert", position_embedding_type = "absolute";
 };
 
 // One name per function: "gelu" is x Φ(x), "gelu_new" its approximation by tanh, which goes by several names.
 constexpr std::string_view activation_named(std::string_view hidden_act) {
   if (hidden_act == "gelu_python") return "gelu";
-  if (hidden_act == "gelu_pytorch_tanh" || hidden_act == "gelu_fast" || hidden_act == "gelu_accurate") return "gelu_new";
+  if (hidden_act == "gelu_pytorch_tanh" || hidden_act == "gelu_fast" || hidden_act == "gelu_accurate")
+    return "gelu_new";
   if (hidden_act == "swish") return "silu";
   return hidden_act;
 }
@@ -42,7 +44,9 @@ inline Config read_config(const std::string& path) {
   const Json json = parse_json(file->text(), path, fix);
   if (!json.is_object()) fail("cannot read " + path, "it is not a JSON object", fix);
   const auto wrong = [&](const char* key, const char* wanted) {
-    fail("cannot read " + path, std::string(key) + " is " + json[key].dump(-1, ' ', false, Json::error_handler_t::replace) + ", not " + wanted, fix);
+    fail("cannot read " + path,
+         std::string(key) + " is " + json[key].dump(-1, ' ', false, Json::error_handler_t::replace) + ", not " + wanted,
+         fix);
   };
   const auto text = [&](const char* key, std::string& to) {
     if (!json.contains(key) || json[key].is_null()) return;
@@ -58,11 +62,13 @@ inline Config read_config(const std::string& path) {
   text("model_type", c.model_type);
   const auto count = [&](const char* key, Index& to, bool required, Index least) {
     if (!json.contains(key) || json[key].is_null()) {
-      if (required) fail("cannot read " + path, "a model of type \"" + c.model_type + "\" is described there without " + key, fix);
+      if (required)
+        fail("cannot read " + path, "a model of type \"" + c.model_type + "\" is described there without " + key, fix);
       return;
     }
     const Json& v = json[key];
-    if (!v.is_number_integer() || (v.is_number_unsigned() && v.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<Index>::max()}) ||
+    if (!v.is_number_integer() ||
+        (v.is_number_unsigned() && v.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<Index>::max()}) ||
         v.get<Index>() < least)
       wrong(key, least ? "a whole number above zero" : "a whole number");
     to = v.get<Index>();
@@ -214,12 +220,14 @@ void expect_shape(const Config& config, const std::string& path, Index layers = 
   std::string fix;
   [[maybe_unused]] const auto suggest = [&]<class B>(List<B>) {
     if (fix.empty() && detail::difference<B>(config, B::layers).fields.empty())
-      fix = "Use " + std::string(detail::short_name<B>()) + " with Repeat<" + std::to_string(config.num_hidden_layers) + ", …>";
+      fix = "Use " + std::string(detail::short_name<B>()) + " with Repeat<" + std::to_string(config.num_hidden_layers) +
+            ", …>";
   };
   (suggest(List<BuiltIn>{}), ...);
   if (!d.curable) fix = "Give a BERT checkpoint with absolute positions: other families compute something else";
   else if (fix.empty())
-    fix = "Write struct Mine : " + ours + " {" + d.members + " }; and use Mine with Repeat<" + std::to_string(config.num_hidden_layers) + ", …>";
+    fix = "Write struct Mine : " + ours + " {" + d.members + " }; and use Mine with Repeat<" +
+          std::to_string(config.num_hidden_layers) + ", …>";
   fail(path + " does not describe " + ours + " with " + std::to_string(layers) + " layers", d.fields, fix);
 }
 

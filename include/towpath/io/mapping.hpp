@@ -38,7 +38,8 @@ public:
 
 private:
   explicit Mapping(std::string path) : path_(std::move(path)) {
-    const int file = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // without waiting for a writer, if it is a pipe
+    const int file =
+        ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // without waiting for a writer, if it is a pipe
     if (file < 0) fail("cannot open " + path_, std::strerror(errno), "Check the path, and that the file may be read");
     struct ::stat status {};
     const char* why = nullptr;

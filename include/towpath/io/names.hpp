@@ -18,7 +18,7 @@ struct Dialect {
   struct Leaf {
     std::string_view within, from, to;  // a last step `from` directly under a step `within` is called `to`
   };
-  std::span<const std::string_view> prefixes;   // each is taken off once, in this order, where it stands
+  std::span<const std::string_view> prefixes;  // each is taken off once, in this order, where it stands
   std::span<const Leaf> leaves;
   std::span<const std::string_view> ignorable;  // canonical names, or beginnings of them that end in '*'
 };
@@ -38,7 +38,8 @@ inline Translated translate(const Dialect& dialect, std::string_view in_file) {
     const auto above = in_file.substr(0, dot);
     const auto step = above.substr(above.rfind('.') + 1);  // npos + 1 is 0
     for (const auto& leaf : dialect.leaves)
-      if (in_file.substr(dot + 1) == leaf.from && step == leaf.within) t.name = std::string(above) + "." + std::string(leaf.to);
+      if (in_file.substr(dot + 1) == leaf.from && step == leaf.within)
+        t.name = std::string(above) + "." + std::string(leaf.to);
   }
   for (std::string_view i : dialect.ignorable)
     t.ignorable |= i.ends_with('*') ? t.name.starts_with(i.substr(0, i.size() - 1)) : t.name == i;
@@ -63,7 +64,9 @@ Dictionary<Entry> dictionary(const Dialect& dialect, const std::vector<Entry>& e
     auto t = translate(dialect, e.name);
     const auto [at, fresh] = found.emplace(t.name, Found<Entry>{&e, t.ignorable});
     if (!fresh)
-      fail("cannot read " + path, "\"" + std::string(at->second.entry->name) + "\" and \"" + std::string(e.name) + "\" both mean \"" + t.name + "\"",
+      fail("cannot read " + path,
+           "\"" + std::string(at->second.entry->name) + "\" and \"" + std::string(e.name) + "\" both mean \"" + t.name +
+               "\"",
            "Remove one of them, or read the file with names::plain");
   }
   return found;

@@ -24,18 +24,21 @@ namespace towpath {
 namespace detail {
 
 inline std::string_view npy_name(Dtype d) {
-  constexpr std::string_view names[] = {"<f8", "<f4", "<f2", "", "<i8", "<i4", "<i2", "|i1", "<u8", "<u4", "<u2", "|u1", "|b1"};
+  constexpr std::string_view names[] = {"<f8", "<f4", "<f2", "",    "<i8", "<i4", "<i2",
+                                        "|i1", "<u8", "<u4", "<u2", "|u1", "|b1"};
   return names[static_cast<std::size_t>(d)];
 }
 
 inline std::string npy_header(const std::string& path, Dtype d, std::span<const Index> shape) {
   if (npy_name(d).empty()) fail("cannot write " + path, "numpy has no bf16", "Convert to float first");
   std::string s = "{'descr': '" + std::string(npy_name(d)) + "', 'fortran_order': False, 'shape': (";
-  for (std::size_t i = 0; i < shape.size(); ++i) s += std::to_string(shape[i]) + (shape.size() == 1 ? "," : i + 1 < shape.size() ? ", " : "");
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    s += std::to_string(shape[i]) + (shape.size() == 1 ? "," : i + 1 < shape.size() ? ", " : "");
   s += "), }";
   s.append(63 - (10 + s.size()) % 64, ' ');  // so that the data begin at a multiple of 64
   s += '\n';
-  if (s.size() > 65535) fail("cannot write " + path, "it has " + std::to_string(shape.size()) + " dimensions", "Write fewer");
+  if (s.size() > 65535)
+    fail("cannot write " + path, "it has " + std::to_string(shape.size()) + " dimensions", "Write fewer");
   return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(s.size() & 255) + static_cast<char>(s.size() >> 8) + s;
 }
 
@@ -49,7 +52,8 @@ class NewNpy {
 public:
   NewNpy(const std::string& path, std::vector<Index> shape) : path_(path), shape_(std::move(shape)), file_(path) {
     for (Index d : shape_) {
-      if (d < 0 || __builtin_mul_overflow(wanted_, d, &wanted_)) fail("cannot write " + path_, "its shape is impossible", "Correct the shape");
+      if (d < 0 || __builtin_mul_overflow(wanted_, d, &wanted_))
+        fail("cannot write " + path_, "its shape is impossible", "Correct the shape");
     }
     file_.write(detail::npy_header(path_, dtype_of<T>, shape_));
   }
@@ -59,7 +63,8 @@ public:
   }
   void commit() {
     if (written_ != wanted_)
-      fail("cannot write " + path_, std::to_string(written_) + " numbers came for a shape of " + std::to_string(wanted_),
+      fail("cannot write " + path_,
+           std::to_string(written_) + " numbers came for a shape of " + std::to_string(wanted_),
            "Write as many as the shape says");
     file_.commit();
   }
@@ -103,7 +108,9 @@ public:
     for (Index d : shape_)
       if (__builtin_mul_overflow(wanted, static_cast<std::size_t>(d), &wanted)) bad("its shape is too large to count");
     const std::size_t bytes = all.size() - start - length;
-    if (wanted != bytes) bad("its shape asks for " + std::to_string(wanted) + " bytes, but " + std::to_string(bytes) + " follow the header");
+    if (wanted != bytes)
+      bad("its shape asks for " + std::to_string(wanted) + " bytes, but " + std::to_string(bytes) +
+          " follow the header");
     size_ = static_cast<Index>(wanted / size_of(dtype_));
   }
 
@@ -119,7 +126,8 @@ public:
   std::vector<T> values() const {
     static_assert(!std::is_same_v<T, bool>, "[towpath] std::vector<bool> holds no bools: read them through convert()");
     if (dtype_of<T> != dtype_)
-      fail("cannot read " + file_->path(), "it holds " + std::string(name(dtype_)) + ", not " + std::string(name(dtype_of<T>)),
+      fail("cannot read " + file_->path(),
+           "it holds " + std::string(name(dtype_)) + ", not " + std::string(name(dtype_of<T>)),
            "Ask for the type that it holds, or read it through convert()");
     std::vector<T> v(static_cast<std::size_t>(size_));
     if (size_) std::memcpy(v.data(), data_, v.size() * sizeof(T));
@@ -127,7 +135,9 @@ public:
   }
 
 private:
-  [[noreturn]] void bad(const std::string& why) const { fail("cannot read " + file_->path(), why, "Write it with numpy.save, little-endian and in C order"); }
+  [[noreturn]] void bad(const std::string& why) const {
+    fail("cannot read " + file_->path(), why, "Write it with numpy.save, little-endian and in C order");
+  }
 
   // {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), } with the keys in any order.
   void read_header(std::string_view h) {
@@ -165,7 +175,8 @@ private:
       Index n = 0;
       const std::size_t first = i;
       for (; i < shape.size() && shape[i] >= '0' && shape[i] <= '9'; ++i)
-        if (__builtin_mul_overflow(n, Index{10}, &n) || __builtin_add_overflow(n, Index{shape[i] - '0'}, &n)) bad("its shape is too large to count");
+        if (__builtin_mul_overflow(n, Index{10}, &n) || __builtin_add_overflow(n, Index{shape[i] - '0'}, &n))
+          bad("its shape is too large to count");
       if (i == first) bad("its shape holds something else than whole numbers");
       shape_.push_back(n);
     }

@@ -46,7 +46,8 @@ struct InFile {
   static constexpr const char* again = "The file is damaged or was not written by safetensors: fetch or write it again";
 
   [[noreturn]] void bad(const std::string& why) const { fail("cannot read " + path, why, again); }
-  [[noreturn]] void bad_tensor(const std::string& tensor, const std::string& why, const std::string& fix = again) const {
+  [[noreturn]] void bad_tensor(const std::string& tensor, const std::string& why,
+                               const std::string& fix = again) const {
     fail("cannot read " + path, "tensor \"" + tensor + "\" " + why, fix);
   }
 };
@@ -54,7 +55,7 @@ struct InFile {
 inline std::uint64_t whole(const InFile& in, const std::string& tensor, const Json& v, const char* what) {
   if (!v.is_number_unsigned())
     in.bad_tensor(tensor, std::string("has ") + v.dump(-1, ' ', false, Json::error_handler_t::replace) + " " + what +
-                       ", where a whole number from zero on must stand");
+                              ", where a whole number from zero on must stand");
   return v.get<std::uint64_t>();
 }
 
@@ -62,7 +63,8 @@ inline std::uint64_t whole(const InFile& in, const std::string& tensor, const Js
 inline std::size_t bytes_of(const InFile& in, const std::string& tensor, std::span<const Index> shape, Dtype dtype) {
   std::size_t n = size_of(dtype);
   for (Index d : shape)
-    if (__builtin_mul_overflow(n, static_cast<std::size_t>(d), &n) || n > std::size_t{std::numeric_limits<Index>::max()})
+    if (__builtin_mul_overflow(n, static_cast<std::size_t>(d), &n) ||
+        n > std::size_t{std::numeric_limits<Index>::max()})
       in.bad_tensor(tensor, "has a shape whose product is too large to count");
   return n;
 }
@@ -99,12 +101,15 @@ private:
   void read(std::shared_ptr<const Mapping> file) {
     constexpr std::uint64_t longest = 100'000'000;
     const detail::InFile in{path_};
-    if (file->size() < 8) in.bad("it has " + std::to_string(file->size()) + " bytes, fewer than the 8 that give the header's length");
+    if (file->size() < 8)
+      in.bad("it has " + std::to_string(file->size()) + " bytes, fewer than the 8 that give the header's length");
     std::uint64_t length = 0;
     std::memcpy(&length, file->data(), 8);
-    if (length > longest) in.bad("its header claims " + std::to_string(length) + " bytes, more than the 100000000 that are allowed");
+    if (length > longest)
+      in.bad("its header claims " + std::to_string(length) + " bytes, more than the 100000000 that are allowed");
     if (length > file->size() - 8)
-      in.bad("its header claims " + std::to_string(length) + " bytes, but only " + std::to_string(file->size() - 8) + " follow");
+      in.bad("its header claims " + std::to_string(length) + " bytes, but only " + std::to_string(file->size() - 8) +
+             " follow");
     const std::string_view text = file->text().substr(8, length);
     if (text.empty() || text[0] != '{') in.bad("its header does not begin with '{'");
 
@@ -142,7 +147,8 @@ private:
     if (!known) {
       std::string list;
       for (Dtype d : every_dtype) list += (list.empty() ? "" : ", ") + std::string(towpath::name(d));
-      in.bad_tensor(name, "has the dtype " + dtype.get<std::string>() + ", which is not read here", "Convert it to one of " + list);
+      in.bad_tensor(name, "has the dtype " + dtype.get<std::string>() + ", which is not read here",
+                    "Convert it to one of " + list);
     }
     e.dtype = *known;
 
@@ -150,22 +156,26 @@ private:
     if (!shape.is_array()) in.bad_tensor(name, "has a shape that is not a list");
     for (const Json& d : shape) {
       const std::uint64_t n = detail::whole(in, name, d, "in its shape");
-      if (n > std::uint64_t{std::numeric_limits<Index>::max()}) in.bad_tensor(name, "has a shape whose product is too large to count");
+      if (n > std::uint64_t{std::numeric_limits<Index>::max()})
+        in.bad_tensor(name, "has a shape whose product is too large to count");
       e.shape.push_back(static_cast<Index>(n));
     }
 
     const Json& offsets = value["data_offsets"];
-    if (!offsets.is_array() || offsets.size() != 2) in.bad_tensor(name, "has data_offsets that are not a pair [begin, end]");
+    if (!offsets.is_array() || offsets.size() != 2)
+      in.bad_tensor(name, "has data_offsets that are not a pair [begin, end]");
     const std::uint64_t begin = detail::whole(in, name, offsets[0], "in its data_offsets");
     const std::uint64_t end = detail::whole(in, name, offsets[1], "in its data_offsets");
     const auto span = "[" + std::to_string(begin) + ", " + std::to_string(end) + ")";
     if (begin > end) in.bad_tensor(name, "ends before it begins: its data_offsets are " + span);
-    if (end > size) in.bad_tensor(name, "lies at " + span + ", but the file's data end at byte " + std::to_string(size));
+    if (end > size)
+      in.bad_tensor(name, "lies at " + span + ", but the file's data end at byte " + std::to_string(size));
     e.data = data + begin;
     e.bytes = static_cast<std::size_t>(end - begin);
     const std::size_t wanted = detail::bytes_of(in, name, e.shape, e.dtype);
     if (wanted != e.bytes)
-      in.bad_tensor(name, "has " + std::to_string(e.bytes) + " bytes, but its shape and dtype ask for " + std::to_string(wanted));
+      in.bad_tensor(
+          name, "has " + std::to_string(e.bytes) + " bytes, but its shape and dtype ask for " + std::to_string(wanted));
     return e;
   }
 
@@ -182,12 +192,17 @@ private:
     const Entry* last = nullptr;
     for (const Entry* e : order) {
       const auto begin = static_cast<std::size_t>(e->data - data);
-      if (begin < at) in.bad_tensor(e->name, "begins at byte " + std::to_string(begin) + " inside tensor \"" + last->name + "\"");
-      if (begin > at) in.bad_tensor(e->name, "begins at byte " + std::to_string(begin) + " and leaves a gap after byte " + std::to_string(at));
+      if (begin < at)
+        in.bad_tensor(e->name, "begins at byte " + std::to_string(begin) + " inside tensor \"" + last->name + "\"");
+      if (begin > at)
+        in.bad_tensor(e->name,
+                      "begins at byte " + std::to_string(begin) + " and leaves a gap after byte " + std::to_string(at));
       at += e->bytes;
       last = e;
     }
-    if (at != size) in.bad("its tensors end at byte " + std::to_string(at) + " of the data, but the file goes on to byte " + std::to_string(size));
+    if (at != size)
+      in.bad("its tensors end at byte " + std::to_string(at) + " of the data, but the file goes on to byte " +
+             std::to_string(size));
   }
 
   void read_parts() {
@@ -202,12 +217,15 @@ private:
       // A part lies beside its index: a name with a folder in it would let a download point anywhere.
       if (!part.is_string() || part.get_ref<const std::string&>().find('/') != std::string::npos ||
           !part.get_ref<const std::string&>().ends_with(".safetensors"))
-        fail("cannot read " + path_, "tensor \"" + name + "\" is not said to lie in a .safetensors file of the same folder", fix);
+        fail("cannot read " + path_,
+             "tensor \"" + name + "\" is not said to lie in a .safetensors file of the same folder", fix);
       const auto file = part.get<std::string>();
       auto at = parts.find(file);
       if (at == parts.end()) at = parts.emplace(file, Safetensors(folder + file)).first;
       const Entry* e = at->second.find(name);
-      if (!e) fail("cannot read " + path_, "tensor \"" + name + "\" is not in " + folder + file + ", where it should lie", "Fetch the parts again");
+      if (!e)
+        fail("cannot read " + path_, "tensor \"" + name + "\" is not in " + folder + file + ", where it should lie",
+             "Fetch the parts again");
       entries_.push_back(*e);
     }
     auto held = std::make_shared<std::vector<std::shared_ptr<const void>>>();
@@ -243,13 +261,16 @@ inline void write_safetensors(const std::string& path, std::span<const Entry> en
     if (i && order[i - 1]->name == e.name) refuse(e, "is given twice", "Give each tensor a name of its own");
     std::size_t wanted = size_of(e.dtype);
     for (Index d : e.shape)
-      if (d < 0 || __builtin_mul_overflow(wanted, static_cast<std::size_t>(d), &wanted)) refuse(e, "has an impossible shape", "Correct its shape");
+      if (d < 0 || __builtin_mul_overflow(wanted, static_cast<std::size_t>(d), &wanted))
+        refuse(e, "has an impossible shape", "Correct its shape");
     if (wanted != e.bytes)
-      refuse(e, "has " + std::to_string(e.bytes) + " bytes, but its shape and dtype ask for " + std::to_string(wanted), "Correct its shape or dtype");
+      refuse(e, "has " + std::to_string(e.bytes) + " bytes, but its shape and dtype ask for " + std::to_string(wanted),
+             "Correct its shape or dtype");
   }
   const auto alignment = [](const Entry* e) { return std::min(std::countr_zero(e->bytes | 64u), 6); };
   std::vector<const Entry*> placed = order;
-  std::stable_sort(placed.begin(), placed.end(), [&](const Entry* a, const Entry* b) { return alignment(a) > alignment(b); });
+  std::stable_sort(placed.begin(), placed.end(),
+                   [&](const Entry* a, const Entry* b) { return alignment(a) > alignment(b); });
 
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
@@ -268,7 +289,9 @@ inline void write_safetensors(const std::string& path, std::span<const Entry> en
   for (const auto& [key, value] : metadata) strict(key), strict(value);
   std::string text = header.dump();
   text.append((64 - (8 + text.size()) % 64) % 64, ' ');
-  if (text.size() > 100'000'000) fail("cannot write " + path, "its header would exceed the 100000000 bytes that are allowed", "Write fewer tensors or shorter notes");
+  if (text.size() > 100'000'000)
+    fail("cannot write " + path, "its header would exceed the 100000000 bytes that are allowed",
+         "Write fewer tensors or shorter notes");
 
   NewFile file(path);
   const std::uint64_t length = text.size();

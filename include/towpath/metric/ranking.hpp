@@ -35,7 +35,9 @@ inline Index count_relevant(Grades grades, Index level) {
   for (Index g : grades) n += relevant(g, level);
   return n;
 }
-inline Grades top(Grades ranked, Index cut) { return ranked.first(std::min(ranked.size(), static_cast<std::size_t>(std::max(cut, Index{0})))); }
+inline Grades top(Grades ranked, Index cut) {
+  return ranked.first(std::min(ranked.size(), static_cast<std::size_t>(std::max(cut, Index{0}))));
+}
 inline double gain(Grades grades) {
   double sum = 0;
   for (std::size_t i = 0; i < grades.size(); ++i)
@@ -77,13 +79,15 @@ inline double average_precision(Grades ranked, Grades judged, Index cut = whole_
 // Relevant documents within the cut / all relevant documents.
 inline double recall(Grades ranked, Grades judged, Index cut = whole_list, Index level = 1) {
   const Index all = detail::count_relevant(judged, level);
-  return all ? static_cast<double>(detail::count_relevant(detail::top(ranked, cut), level)) / static_cast<double>(all) : 0.0;
+  return all ? static_cast<double>(detail::count_relevant(detail::top(ranked, cut), level)) / static_cast<double>(all)
+             : 0.0;
 }
 
 // Relevant documents within the cut / cut, also where fewer were returned. Without a cut: / documents returned.
 inline double precision(Grades ranked, Index cut = whole_list, Index level = 1) {
   const Index n = cut == whole_list ? static_cast<Index>(ranked.size()) : cut;
-  return n > 0 ? static_cast<double>(detail::count_relevant(detail::top(ranked, cut), level)) / static_cast<double>(n) : 0.0;
+  return n > 0 ? static_cast<double>(detail::count_relevant(detail::top(ranked, cut), level)) / static_cast<double>(n)
+               : 0.0;
 }
 
 // 1 if a relevant document lies within the cut.
@@ -206,7 +210,7 @@ struct Protocol {
   ties order = ties::trec_eval;
   scores compare = scores::float32;
   topics mean_over = topics::judged_and_run;
-  Index level = 1;               // the least grade that counts as relevant
+  Index level = 1;                 // the least grade that counts as relevant
   bool skip_query_itself = false;  // BEIR drops a document that has the query's own id
 };
 
@@ -238,17 +242,23 @@ struct Scored {
   double score;
 };
 
-inline double compared(double score, const Protocol& p) { return p.compare == scores::float32 ? static_cast<double>(static_cast<float>(score)) : score; }
+inline double compared(double score, const Protocol& p) {
+  return p.compare == scores::float32 ? static_cast<double>(static_cast<float>(score)) : score;
+}
 
 // One query: puts its results in order, grades them and adds a column. id(document) is the string that decides ties,
 // grade(document) its grade, 0 if nobody judged it.
 template <class Document, class Id, class Grade>
-void evaluate_query(Evaluation& e, const Protocol& p, std::string_view query, std::vector<Scored<Document>>& results, Grades judged, const Id& id,
-                    const Grade& grade) {
-  const auto unusable = [&](const std::string& why, const char* fix) { fail("cannot evaluate query " + std::string(query), why, fix); };
+void evaluate_query(Evaluation& e, const Protocol& p, std::string_view query, std::vector<Scored<Document>>& results,
+                    Grades judged, const Id& id, const Grade& grade) {
+  const auto unusable = [&](const std::string& why, const char* fix) {
+    fail("cannot evaluate query " + std::string(query), why, fix);
+  };
   std::vector<Document> documents;
   for (const auto& r : results) {
-    if (std::isnan(r.score)) unusable("the score of document " + std::string(id(r.document)) + " is not a number", "Look for what divided by zero");
+    if (std::isnan(r.score))
+      unusable("the score of document " + std::string(id(r.document)) + " is not a number",
+               "Look for what divided by zero");
     documents.push_back(r.document);
   }
   std::sort(documents.begin(), documents.end());
@@ -272,7 +282,8 @@ void evaluate_query(Evaluation& e, const Protocol& p, std::string_view query, st
 // and `grade`. Fails on a document that a query's run or judgements name twice and on a score that is not a number, since no
 // order would be right.
 template <class Results, class Judgements>
-Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Measure> measures, const Protocol& protocol = {}) {
+Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Measure> measures,
+                    const Protocol& protocol = {}) {
   using Text = std::string_view;
   struct Query {
     Text id;
@@ -287,12 +298,14 @@ Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Mea
     if (fresh) queries.push_back({Text(j.query), {}, {}, {}});
     Query& q = queries[at->second];
     if (!q.grades.emplace(Text(j.document), static_cast<Index>(j.grade)).second)
-      fail("cannot evaluate query " + std::string(q.id), "its judgements name document " + std::string(j.document) + " twice", "Keep one of the lines");
+      fail("cannot evaluate query " + std::string(q.id),
+           "its judgements name document " + std::string(j.document) + " twice", "Keep one of the lines");
     q.judged.push_back(static_cast<Index>(j.grade));
   }
   for (const auto& r : run)
     if (const auto at = place.find(Text(r.query)); at != place.end())
-      queries[at->second].results.push_back({Text(r.document), detail::compared(static_cast<double>(r.score), protocol)});
+      queries[at->second].results.push_back(
+          {Text(r.document), detail::compared(static_cast<double>(r.score), protocol)});
 
   Evaluation e{std::move(measures), {}, {}};
   e.values.resize(e.measures.size());
@@ -310,8 +323,8 @@ Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Mea
 // The same where queries and documents are rows: run.of[q] holds things with `document` and `score`, qrels.of[q] with
 // `document` and `grade`; query_ids and document_ids give the string of a row (data/trec.hpp reads such a pair).
 template <class Rows, class JudgedRows, class QueryIds, class DocumentIds>
-Evaluation evaluate(const Rows& run, const JudgedRows& qrels, const QueryIds& query_ids, const DocumentIds& document_ids, std::vector<Measure> measures,
-                    const Protocol& protocol = {}) {
+Evaluation evaluate(const Rows& run, const JudgedRows& qrels, const QueryIds& query_ids,
+                    const DocumentIds& document_ids, std::vector<Measure> measures, const Protocol& protocol = {}) {
   Evaluation e{std::move(measures), {}, {}};
   e.values.resize(e.measures.size());
   for (std::size_t q = 0; q < qrels.of.size(); ++q) {
@@ -323,7 +336,8 @@ Evaluation evaluate(const Rows& run, const JudgedRows& qrels, const QueryIds& qu
     }
     std::vector<detail::Scored<Index>> results;
     if (q < run.of.size())
-      for (const auto& r : run.of[q]) results.push_back({r.document, detail::compared(static_cast<double>(r.score), protocol)});
+      for (const auto& r : run.of[q])
+        results.push_back({r.document, detail::compared(static_cast<double>(r.score), protocol)});
     if (judged.empty() || (protocol.mean_over == topics::judged_and_run && results.empty())) continue;
     detail::evaluate_query(
         e, protocol, query_ids[static_cast<Index>(q)], results, judged, [&](Index d) { return document_ids[d]; },
@@ -338,8 +352,14 @@ Evaluation evaluate(const Rows& run, const JudgedRows& qrels, const QueryIds& qu
 // The same for two files that were read by themselves, each with the ids found in it:
 //   evaluate(read_run("bm25.trec.gz"), read_qrels("test.txt"), {measure::ndcg(10)})
 template <class FileRun, class FileQrels>
-  requires requires(const FileRun& r, const FileQrels& q) { r.rows.of; r.queries; q.rows.of; q.documents; }
-Evaluation evaluate(const FileRun& run, const FileQrels& qrels, std::vector<Measure> measures, const Protocol& protocol = {}) {
+requires requires(const FileRun& r, const FileQrels& q) {
+  r.rows.of;
+  r.queries;
+  q.rows.of;
+  q.documents;
+}
+Evaluation evaluate(const FileRun& run, const FileQrels& qrels, std::vector<Measure> measures,
+                    const Protocol& protocol = {}) {
   // The run's rows as those of the judgements; a document that nobody judged keeps its id, behind all that were.
   using Row = typename std::remove_cvref_t<decltype(run.rows.of)>::value_type;
   struct {

@@ -43,6 +43,7 @@ struct Bert {
     using High = typename Encoder::template On<Env>;
     static constexpr bool trains = Bert::trains;
     using shape = Shape;
+    using Environment = Env;
 
     Low embeddings;
     High encoder;

@@ -1,12 +1,18 @@
 #pragma once
 
 #include "towpath/backend/functions.hpp"
+#include "towpath/base/check.hpp"
 #include "towpath/base/config.hpp"
 
 #include <array>
+#include <string>
 #include <string_view>
 
 namespace towpath {
+
+// The shapes have a namespace of their own so that a program may call its own types Mini or Tiny; the three that everybody
+// names are in towpath too.
+namespace shapes {
 
 // What a BERT checkpoint fixes, as a tag: widths, depth, tables. Inherit to change a number:
 //   struct Tall : MiniLM { static constexpr Index layers = 24; };
@@ -34,6 +40,12 @@ struct Tiny : BertBase {  // google/bert_uncased_L-2_H-128_A-2
   static constexpr Index hidden = 128, layers = 2, heads = 2, ffn = 512;
 };
 
+}  // namespace shapes
+
+using shapes::BertBase;
+using shapes::BertLarge;
+using shapes::MiniLM;
+
 // Several shapes to choose among at run time.
 template <class... Shapes>
 struct ShapeList {
@@ -46,6 +58,16 @@ struct ShapeList {
     return ((is(Shapes{}) && (f(Shapes{}), true)) || ...);
   }
 };
-using BertShapes = ShapeList<Tiny, Mini, MiniLM, BertBase, BertLarge>;
+using BertShapes = ShapeList<shapes::Tiny, shapes::Mini, MiniLM, BertBase, BertLarge>;
+
+// with_shape("MiniLM", [](auto shape) { … }): calls the function with the shape of that name; a name that was not compiled in is refused
+// with those that were.
+template <class Shapes = BertShapes, class F>
+void with_shape(std::string_view name, const F& f) {
+  if (Shapes::find([&](auto shape) { return decltype(shape)::name == name; }, f)) return;
+  std::string known;
+  for (std::string_view n : Shapes::names) known += (known.empty() ? "" : ", ") + std::string(n);
+  fail("no shape is called \"" + std::string(name) + "\"", "compiled in: " + known, "Choose one of these, or add yours to the list");
+}
 
 }  // namespace towpath

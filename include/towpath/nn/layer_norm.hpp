@@ -20,8 +20,8 @@ struct LayerNorm {
     Weight<Env, bias_trains> bias{width};
 
     struct Grads {
-      [[no_unique_address]] If<weight_trains, Tensor<Env>, tag::weight> weight = blank<If<weight_trains, Tensor<Env>, tag::weight>>(1, width);
-      [[no_unique_address]] If<bias_trains, Tensor<Env>, tag::bias> bias = blank<If<bias_trains, Tensor<Env>, tag::bias>>(1, width);
+      [[no_unique_address]] If<weight_trains, Tensor<Env>, tag::weight> weight = blank<If<weight_trains, Tensor<Env>, tag::weight>>(width);
+      [[no_unique_address]] If<bias_trains, Tensor<Env>, tag::bias> bias = blank<If<bias_trains, Tensor<Env>, tag::bias>>(width);
     };
     // dx needs the statistics, and so does dweight; a trained bias alone needs nothing
     template <class Pass>

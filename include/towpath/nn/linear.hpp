@@ -21,11 +21,11 @@ struct Linear {
     static constexpr bool weight_trains = weight_is == Leaf::trained, bias_trains = bias_is == Leaf::trained;
 
     LeafTensor<Env, weight_is, tag::weight> weight = blank<LeafTensor<Env, weight_is, tag::weight>>(Out, In);
-    [[no_unique_address]] LeafTensor<Env, bias_is, tag::bias> bias = blank<LeafTensor<Env, bias_is, tag::bias>>(1, Out);
+    [[no_unique_address]] LeafTensor<Env, bias_is, tag::bias> bias = blank<LeafTensor<Env, bias_is, tag::bias>>(Out);
 
     struct Grads {
       [[no_unique_address]] LeafGradient<Env, weight_is, tag::weight> weight = blank<LeafGradient<Env, weight_is, tag::weight>>(Out, In);
-      [[no_unique_address]] LeafGradient<Env, bias_is, tag::bias> bias = blank<LeafGradient<Env, bias_is, tag::bias>>(1, Out);
+      [[no_unique_address]] LeafGradient<Env, bias_is, tag::bias> bias = blank<LeafGradient<Env, bias_is, tag::bias>>(Out);
     };
     template <class Pass>
     struct Saved {};

@@ -50,7 +50,7 @@ struct Freeze {
       if constexpr (!std::is_same_v<std::remove_const_t<M>, Grads>)
         Base::visit(
             [&](const Path& name, auto tag, auto& leaf) {
-              [&](auto... none) { f(name, Frozen{tag.start}, leaf, none...); }(Nothing<Others>{}...);
+              [&](auto... none) { f(name, Frozen{tag.start, tag.added}, leaf, none...); }(Nothing<Others>{}...);
             },
             at, m);
     }

@@ -22,7 +22,18 @@ template <class M, class Site, Index... widths>
 struct Attach {
   static constexpr bool trains = M::template Module<Blueprint, Site, widths...>::trains;
   template <class Env>
-  struct On : M::template Module<Env, Site, widths...> {};
+  struct On : M::template Module<Env, Site, widths...> {
+    using Base = typename M::template Module<Env, Site, widths...>;
+    template <class F, class... Ms>
+    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      Base::visit(
+          [&](const Path& name, auto tag, auto&... leaves) {
+            tag.added = true;
+            f(name, tag, leaves...);
+          },
+          at, ms...);
+    }
+  };
 };
 
 namespace detail {

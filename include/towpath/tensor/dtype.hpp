@@ -23,7 +23,8 @@ struct bf16 {
   bf16() = default;
   constexpr explicit bf16(float x) {
     const auto u = std::bit_cast<std::uint32_t>(x);
-    if ((u & 0x7fffffffu) > 0x7f800000u) bits = static_cast<std::uint16_t>(u >> 16 | 0x40u);  // dropped bits could leave infinity
+    if ((u & 0x7fffffffu) > 0x7f800000u)
+      bits = static_cast<std::uint16_t>(u >> 16 | 0x40u);  // dropped bits could leave infinity
     else bits = static_cast<std::uint16_t>((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
   }
   constexpr operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
@@ -41,7 +42,7 @@ struct half {
     if (size > 0x7f800000u) h = 0x7e00u | (size >> 13 & 0x3ffu);  // NaN, made quiet, payload kept
     else if (size >= 0x477ff000u) h = 0x7c00u;                    // 65520 and above round to infinity
     else if (size >= 0x38800000u) h = (size - 0x38000000u + 0xfffu + (size >> 13 & 1u)) >> 13;
-    else if (size > 0x33000000u) {                                // between 2^-25, which ties to zero, and the least normal 2^-14
+    else if (size > 0x33000000u) {  // between 2^-25, which ties to zero, and the least normal 2^-14
       const std::uint32_t exponent = size >> 23, fraction = (size & 0x7fffffu) | 0x800000u;
       const std::uint32_t drop = 126 - exponent, kept = fraction >> drop, rest = fraction & ((1u << drop) - 1);
       const std::uint32_t middle = 1u << (drop - 1);
@@ -50,10 +51,11 @@ struct half {
     bits = static_cast<std::uint16_t>(sign | h);
   }
   constexpr operator float() const {
-    const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16, exponent = bits >> 10 & 31u, fraction = bits & 0x3ffu;
+    const std::uint32_t sign = std::uint32_t{bits & 0x8000u} << 16, exponent = bits >> 10 & 31u,
+                        fraction = bits & 0x3ffu;
     if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | fraction << 13);
     if (exponent) return std::bit_cast<float>(sign | (exponent + 112) << 23 | fraction << 13);
-    const float tiny = static_cast<float>(fraction) * 0x1p-24f;   // exact: ten bits times a power of two
+    const float tiny = static_cast<float>(fraction) * 0x1p-24f;  // exact: ten bits times a power of two
     return sign ? -tiny : tiny;
   }
 };
@@ -61,12 +63,14 @@ struct half {
 // What numbers a file holds. The list is closed; what is not on it is refused by name, never guessed.
 enum class Dtype : std::uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u64, u32, u16, u8, boolean };
 
-inline constexpr Dtype every_dtype[] = {Dtype::f64, Dtype::f32, Dtype::f16, Dtype::bf16, Dtype::i64, Dtype::i32,    Dtype::i16,
-                                        Dtype::i8,  Dtype::u64, Dtype::u32, Dtype::u16,  Dtype::u8,  Dtype::boolean};
+inline constexpr Dtype every_dtype[] = {Dtype::f64, Dtype::f32, Dtype::f16,    Dtype::bf16, Dtype::i64,
+                                        Dtype::i32, Dtype::i16, Dtype::i8,     Dtype::u64,  Dtype::u32,
+                                        Dtype::u16, Dtype::u8,  Dtype::boolean};
 
 // The name that safetensors gives it.
 constexpr std::string_view name(Dtype d) {
-  constexpr std::string_view names[] = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"};
+  constexpr std::string_view names[] = {"F64", "F32", "F16", "BF16", "I64", "I32", "I16",
+                                        "I8",  "U64", "U32", "U16",  "U8",  "BOOL"};
   return names[static_cast<std::size_t>(d)];
 }
 constexpr std::optional<Dtype> dtype_named(std::string_view s) {
@@ -111,8 +115,10 @@ constexpr Dtype dtype_of() {
   else if constexpr (std::is_same_v<T, bf16>) return Dtype::bf16;
   else if constexpr (std::is_same_v<T, bool>) return Dtype::boolean;
   else {
-    static_assert(std::is_integral_v<T>, "[towpath] files hold float, double, half, bf16, bool and integers: convert to one of them");
-    constexpr Dtype of_size[2][4] = {{Dtype::u8, Dtype::u16, Dtype::u32, Dtype::u64}, {Dtype::i8, Dtype::i16, Dtype::i32, Dtype::i64}};
+    static_assert(std::is_integral_v<T>,
+                  "[towpath] files hold float, double, half, bf16, bool and integers: convert to one of them");
+    constexpr Dtype of_size[2][4] = {{Dtype::u8, Dtype::u16, Dtype::u32, Dtype::u64},
+                                     {Dtype::i8, Dtype::i16, Dtype::i32, Dtype::i64}};
     return of_size[std::is_signed_v<T>][std::bit_width(sizeof(T)) - 1];
   }
 }

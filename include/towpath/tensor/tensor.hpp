@@ -20,7 +20,7 @@ public:
   using Space = typename Env::Space;
 
   Tensor() = default;
-  explicit Tensor(Index columns) : Tensor(1, columns) {}
+  explicit Tensor(Index columns) : Tensor(1, columns) { dimensions_ = 1; }
   Tensor(Index rows, Index columns) : buffer_(bytes(rows, columns)), rows_(rows), columns_(columns) {
     if (size()) Space::clear(buffer_.data(), bytes(rows, columns));
   }
@@ -32,14 +32,19 @@ public:
   Index rows() const { return rows_; }
   Index columns() const { return columns_; }
   Index size() const { return rows_ * columns_; }
+  int dimensions() const { return dimensions_; }  // as files have it: 1 for Tensor{n}, else 2
   bool empty() const { return buffer_.data() == nullptr; }
 
   operator View<Env>() const { return {data(), rows_, columns_}; }
   operator Writable<Env>() { return {data(), rows_, columns_}; }
   View<Env> view() const { return *this; }
   Writable<Env> writable() { return *this; }
+  void clear() {
+    if (size()) Space::clear(data(), bytes(rows_, columns_));
+  }
   Tensor copy() const {
     Tensor t({}, rows_, columns_);
+    t.dimensions_ = dimensions_;
     if (size()) Space::copy(t.data(), data(), bytes(rows_, columns_));
     return t;
   }
@@ -49,6 +54,7 @@ private:
 
   Buffer<Space> buffer_;
   Index rows_ = 0, columns_ = 0;
+  int dimensions_ = 2;
 };
 
 // A read-only matrix with many owners: a frozen weight. The memory may be a mapped file. It has its extents from the start and
@@ -59,12 +65,13 @@ public:
   using Scalar = typename Env::Scalar;
 
   SharedTensor() = default;
-  explicit SharedTensor(Index columns) : SharedTensor(1, columns) {}
+  explicit SharedTensor(Index columns) : SharedTensor(1, columns) { dimensions_ = 1; }
   SharedTensor(Index rows, Index columns) : rows_(rows), columns_(columns) {}
 
   Index rows() const { return rows_; }
   Index columns() const { return columns_; }
   Index size() const { return rows_ * columns_; }
+  int dimensions() const { return dimensions_; }
   bool empty() const { return data_ == nullptr; }
   const Scalar* data() const { return data_; }
   operator View<Env>() const { return {data_, rows_, columns_}; }
@@ -86,6 +93,7 @@ private:
   std::shared_ptr<const void> owner_;
   const Scalar* data_ = nullptr;
   Index rows_ = 0, columns_ = 0;
+  int dimensions_ = 2;
 };
 
 // An environment without memory: On<Blueprint> is the same model with extents only, so that counting parameters is a constant

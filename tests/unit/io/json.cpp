@@ -9,15 +9,14 @@ namespace {
 std::string complaint(const std::string& text, std::size_t depth = 64) {
   try {
     parse_json(text, "x.json", "Repair it", depth);
-  } catch (const Error& e) {
-    return e.what();
-  }
+  } catch (const Error& e) { return e.what(); }
   return "";
 }
 }  // namespace
 
 TEST_CASE("values of every kind are read") {
-  const Json j = parse_json(R"( {"a": [1, -2, 2.5, true, null, "\u00e9", {}, []], "b": {"c": {"d": 1}}, "": 0} )", "x", "");
+  const Json j =
+      parse_json(R"( {"a": [1, -2, 2.5, true, null, "\u00e9", {}, []], "b": {"c": {"d": 1}}, "": 0} )", "x", "");
   CHECK(j["a"].size() == 8);
   CHECK(j["a"][0].is_number_unsigned());
   CHECK(j["a"][1].get<int>() == -2);

@@ -13,9 +13,7 @@ namespace {
 std::string complaint(const std::string& path) {
   try {
     Mapping::open(path);
-  } catch (const Error& e) {
-    return e.what();
-  }
+  } catch (const Error& e) { return e.what(); }
   return "";
 }
 }  // namespace
@@ -59,9 +57,11 @@ TEST_CASE("an empty file is mapped as nothing") {
 }
 
 TEST_CASE("what cannot be mapped is refused in a sentence") {
-  CHECK(complaint("no/such/file") == "cannot open no/such/file: No such file or directory. Check the path, and that the file may be read");
+  CHECK(complaint("no/such/file") ==
+        "cannot open no/such/file: No such file or directory. Check the path, and that the file may be read");
   CHECK(complaint(".") == "cannot map .: it is a folder. Give the path of a plain file that may be read");
   ::mkfifo("mapping.pipe.test", 0600);
-  CHECK(complaint("mapping.pipe.test") == "cannot map mapping.pipe.test: it is not a plain file. Give the path of a plain file that may be read");
+  CHECK(complaint("mapping.pipe.test") ==
+        "cannot map mapping.pipe.test: it is not a plain file. Give the path of a plain file that may be read");
   std::remove("mapping.pipe.test");
 }

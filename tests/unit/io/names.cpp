@@ -27,8 +27,9 @@ TEST_CASE("names::bert: the prefix goes, old names of a norm's parameters become
 }
 
 TEST_CASE("names::bert: what a model may leave unread") {
-  for (const char* s : {"embeddings.position_ids", "bert.embeddings.position_ids", "pooler.dense.weight", "bert.pooler.dense.bias",
-                        "cls.predictions.transform.LayerNorm.gamma", "cls.seq_relationship.weight", "classifier.weight"}) {
+  for (const char* s :
+       {"embeddings.position_ids", "bert.embeddings.position_ids", "pooler.dense.weight", "bert.pooler.dense.bias",
+        "cls.predictions.transform.LayerNorm.gamma", "cls.seq_relationship.weight", "classifier.weight"}) {
     CAPTURE(s);
     CHECK(translate(names::bert, s).ignorable);
     CHECK_FALSE(translate(names::plain, s).ignorable);
@@ -50,11 +51,11 @@ TEST_CASE("a dictionary by canonical names; two that mean the same are refused")
   std::string said;
   try {
     dictionary(names::bert, both, "f");
-  } catch (const Error& e) {
-    said = e.what();
-  }
-  CHECK(said == "cannot read f: \"LayerNorm.weight\" and \"bert.LayerNorm.gamma\" both mean \"LayerNorm.weight\". Remove one of them, or read the file "
-                "with names::plain");
+  } catch (const Error& e) { said = e.what(); }
+  CHECK(said ==
+        "cannot read f: \"LayerNorm.weight\" and \"bert.LayerNorm.gamma\" both mean \"LayerNorm.weight\". Remove one "
+        "of them, or read the file "
+        "with names::plain");
 }
 
 TEST_CASE("edit distance") {
@@ -67,7 +68,8 @@ TEST_CASE("edit distance") {
 }
 
 TEST_CASE("did you mean") {
-  const std::vector<std::string> known = {"encoder.layer.0.output.dense.weight", "encoder.layer.0.output.LayerNorm.weight", "pooler.dense.weight"};
+  const std::vector<std::string> known = {"encoder.layer.0.output.dense.weight",
+                                          "encoder.layer.0.output.LayerNorm.weight", "pooler.dense.weight"};
   CHECK(nearest("encoder.layer.0.output.densse.weight", known) == known[0]);
   CHECK(nearest("encoder.layer.0.output.layer_norm.weight", known) == known[1]);
   CHECK(nearest("pooler.dense", known) == "");

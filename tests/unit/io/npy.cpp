@@ -21,15 +21,18 @@ std::string refusal(const std::string& bytes) {
     Npy file(path);
   } catch (const Error& e) {
     said = e.what();
-    const std::string head = "cannot read " + path + ": ", tail = ". Write it with numpy.save, little-endian and in C order";
-    if (said.starts_with(head) && said.ends_with(tail)) said = said.substr(head.size(), said.size() - head.size() - tail.size());
+    const std::string head = "cannot read " + path + ": ",
+                      tail = ". Write it with numpy.save, little-endian and in C order";
+    if (said.starts_with(head) && said.ends_with(tail))
+      said = said.substr(head.size(), said.size() - head.size() - tail.size());
   }
   std::remove(path.c_str());
   return said;
 }
 
 std::string npy(const std::string& header, std::size_t bytes) {
-  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header + std::string(bytes, 'x');
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) + '\0' + header +
+         std::string(bytes, 'x');
 }
 
 template <class T>
@@ -59,7 +62,8 @@ TEST_CASE("the bytes are numpy's") {
   const std::vector<float> v = {0, 1, 2, 3, 4, 5};
   write_npy(path, v.data(), {2, 3});
   const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
-  const std::string numpy = std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + std::string(117 - header.size(), ' ') + "\n";
+  const std::string numpy =
+      std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + std::string(117 - header.size(), ' ') + "\n";
   const auto file = Mapping::open(path);
   CHECK(file->text().substr(0, numpy.size()) == numpy);
   CHECK(file->size() == numpy.size() + 24);
@@ -83,21 +87,19 @@ TEST_CASE("bit by bit, and only as many as promised") {
     const double row[2] = {1, 2};
     file.add(row, 2);
     file.commit();
-  } catch (const Error& e) {
-    said = e.what();
-  }
+  } catch (const Error& e) { said = e.what(); }
   CHECK(said == "cannot write npy.test.npy: 2 numbers came for a shape of 6. Write as many as the shape says");
   for (const std::string& left : {path, path + ".partial"}) CHECK(::access(left.c_str(), F_OK) != 0);
   const auto refused = [](auto make) {
     try {
       make();
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
+    } catch (const Error& e) { return std::string(e.what()); }
     return std::string();
   };
-  CHECK(refused([] { NewNpy<float> f(path, {-1}); }) == "cannot write npy.test.npy: its shape is impossible. Correct the shape");
-  CHECK(refused([] { NewNpy<bf16> f(path, {1}); }) == "cannot write npy.test.npy: numpy has no bf16. Convert to float first");
+  CHECK(refused([] { NewNpy<float> f(path, {-1}); }) ==
+        "cannot write npy.test.npy: its shape is impossible. Correct the shape");
+  CHECK(refused([] { NewNpy<bf16> f(path, {1}); }) ==
+        "cannot write npy.test.npy: numpy has no bf16. Convert to float first");
 }
 
 TEST_CASE("another type is not converted unasked") {
@@ -106,10 +108,10 @@ TEST_CASE("another type is not converted unasked") {
   std::string said;
   try {
     Npy(path).values<double>();
-  } catch (const Error& e) {
-    said = e.what();
-  }
-  CHECK(said == "cannot read npy.test.npy: it holds F32, not F64. Ask for the type that it holds, or read it through convert()");
+  } catch (const Error& e) { said = e.what(); }
+  CHECK(
+      said ==
+      "cannot read npy.test.npy: it holds F32, not F64. Ask for the type that it holds, or read it through convert()");
   std::remove(path.c_str());
 }
 
@@ -117,7 +119,8 @@ TEST_CASE("keys in any order, version 2.0, double quotes") {
   CHECK(refusal(npy("{'shape': (3,), 'fortran_order': False, 'descr': '<f4'}", 12)).empty());
   CHECK(refusal(npy("{\"shape\": (3, ), \"fortran_order\": False, \"descr\": \"|u1\"}", 3)).empty());
   const std::string h = "{'descr': '<i2', 'fortran_order': False, 'shape': (2,), }\n";
-  CHECK(refusal(std::string("\x93NUMPY\x02\x00", 8) + static_cast<char>(h.size()) + std::string(3, '\0') + h + "1234").empty());
+  CHECK(refusal(std::string("\x93NUMPY\x02\x00", 8) + static_cast<char>(h.size()) + std::string(3, '\0') + h + "1234")
+            .empty());
 }
 
 TEST_CASE("a malformed file, rule by rule") {
@@ -139,9 +142,12 @@ TEST_CASE("a malformed file, rule by rule") {
   CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': True, 'shape': (3,)}", 12)) == "it is in Fortran order");
   CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': 3}", 12)) == "its shape is not a tuple");
   CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,", 12)) == "its shape does not end");
-  CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-3,)}", 12)) == "its shape holds something else than whole numbers");
-  CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", 12)) == "its shape is too large to count");
-  CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999999, 9999999999999)}", 12)) == "its shape is too large to count");
+  CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (-3,)}", 12)) ==
+        "its shape holds something else than whole numbers");
+  CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}", 12)) ==
+        "its shape is too large to count");
+  CHECK(refusal(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999999, 9999999999999)}", 12)) ==
+        "its shape is too large to count");
   CHECK(refusal(npy("{'descr': '<f4', " + rest, 11)) == "its shape asks for 12 bytes, but 11 follow the header");
   CHECK(refusal(npy("{'descr': '<f4', " + rest, 13)) == "its shape asks for 12 bytes, but 13 follow the header");
 }

@@ -40,7 +40,8 @@ std::string refusal(const std::string& bytes) {
   } catch (const Error& e) {
     said = e.what();
     const std::string head = "cannot read " + path + ": ", tail = std::string(". ") + detail::InFile::again;
-    if (said.starts_with(head) && said.ends_with(tail)) said = said.substr(head.size(), said.size() - head.size() - tail.size());
+    if (said.starts_with(head) && said.ends_with(tail))
+      said = said.substr(head.size(), said.size() - head.size() - tail.size());
   }
   std::remove(path.c_str());
   return said;
@@ -69,8 +70,10 @@ TEST_CASE("the whole sentence: what, why, what to do") {
 TEST_CASE("header: length, beginning, JSON") {
   CHECK(refusal("") == "it has 0 bytes, fewer than the 8 that give the header's length");
   CHECK(refusal("1234567") == "it has 7 bytes, fewer than the 8 that give the header's length");
-  CHECK(refusal(packed("{}", 0, 100'000'001)) == "its header claims 100000001 bytes, more than the 100000000 that are allowed");
-  CHECK(refusal(packed("{}", 0, ~std::uint64_t{0} - 7)) == "its header claims 18446744073709551608 bytes, more than the 100000000 that are allowed");
+  CHECK(refusal(packed("{}", 0, 100'000'001)) ==
+        "its header claims 100000001 bytes, more than the 100000000 that are allowed");
+  CHECK(refusal(packed("{}", 0, ~std::uint64_t{0} - 7)) ==
+        "its header claims 18446744073709551608 bytes, more than the 100000000 that are allowed");
   CHECK(refusal(packed("{}", 0, 3)) == "its header claims 3 bytes, but only 2 follow");
   CHECK(refusal(packed("", 0)) == "its header does not begin with '{'");
   CHECK(refusal(" {}", 0) == "its header does not begin with '{'");
@@ -79,11 +82,13 @@ TEST_CASE("header: length, beginning, JSON") {
   CHECK(refusal("{\"x\":", 0).starts_with(broken + "the text breaks off or goes wrong near byte"));
   CHECK(refusal("{} x", 0).starts_with(broken + "the text breaks off or goes wrong near byte"));
   CHECK(refusal("{\"\xff\":1}", 0).starts_with(broken + "the text breaks off or goes wrong near byte"));
-  CHECK(refusal("{\"x\":" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}", 0).starts_with(broken + "it is nested more than 4 deep"));
+  CHECK(refusal("{\"x\":" + std::string(1'000'000, '[') + std::string(1'000'000, ']') + "}", 0)
+            .starts_with(broken + "it is nested more than 4 deep"));
   CHECK(refusal("{\"x\":" + std::string(100'000, '{'), 0).starts_with(broken));
   const std::string x = R"("x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]})";
   CHECK(refusal("{" + x + "," + x + "}", 1).starts_with(broken + "the key \"x\" occurs twice"));
-  CHECK(refusal(R"({"x":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}})", 1).starts_with(broken + "the key \"dtype\" occurs twice"));
+  CHECK(refusal(R"({"x":{"dtype":"U8","dtype":"I8","shape":[1],"data_offsets":[0,1]}})", 1)
+            .starts_with(broken + "the key \"dtype\" occurs twice"));
   CHECK(refusal(R"({"__metadata__":{"a":"1","a":"2"}})", 0).starts_with(broken + "the key \"a\" occurs twice"));
 }
 
@@ -94,30 +99,42 @@ TEST_CASE("a tensor's description") {
   CHECK(refusal(R"({"x":{"dtype":"U8","shape":[1]}})", 1) == "tensor \"x\" has no data_offsets");
   CHECK(refusal(one("7", "[1]", "[0,1]"), 1) == "tensor \"x\" has a dtype that is not a string");
   CHECK(refusal(one("\"F8_E4M3\"", "[1]", "[0,1]"), 1) ==
-        "cannot read bad.safetensors: tensor \"x\" has the dtype F8_E4M3, which is not read here. Convert it to one of F64, F32, F16, BF16, I64, I32, "
+        "cannot read bad.safetensors: tensor \"x\" has the dtype F8_E4M3, which is not read here. Convert it to one of "
+        "F64, F32, F16, BF16, I64, I32, "
         "I16, I8, U64, U32, U16, U8, BOOL");
   CHECK(refusal(one("\"U8\"", "1", "[0,1]"), 1) == "tensor \"x\" has a shape that is not a list");
-  CHECK(refusal(one("\"U8\"", "[-1]", "[0,1]"), 1) == "tensor \"x\" has -1 in its shape, where a whole number from zero on must stand");
-  CHECK(refusal(one("\"U8\"", "[1.0]", "[0,1]"), 1) == "tensor \"x\" has 1.0 in its shape, where a whole number from zero on must stand");
-  CHECK(refusal(one("\"U8\"", "[[1]]", "[0,1]"), 1) == "tensor \"x\" has [1] in its shape, where a whole number from zero on must stand");
-  CHECK(refusal(one("\"U8\"", "[9223372036854775808]", "[0,1]"), 1) == "tensor \"x\" has a shape whose product is too large to count");
-  CHECK(refusal(one("\"U8\"", "[4294967296,4294967296]", "[0,1]"), 1) == "tensor \"x\" has a shape whose product is too large to count");
-  CHECK(refusal(one("\"F32\"", "[4611686018427387905]", "[0,4]"), 4) == "tensor \"x\" has a shape whose product is too large to count");
-  CHECK(refusal(one("\"F32\"", "[2305843009213693952]", "[0,4]"), 4) == "tensor \"x\" has a shape whose product is too large to count");
+  CHECK(refusal(one("\"U8\"", "[-1]", "[0,1]"), 1) ==
+        "tensor \"x\" has -1 in its shape, where a whole number from zero on must stand");
+  CHECK(refusal(one("\"U8\"", "[1.0]", "[0,1]"), 1) ==
+        "tensor \"x\" has 1.0 in its shape, where a whole number from zero on must stand");
+  CHECK(refusal(one("\"U8\"", "[[1]]", "[0,1]"), 1) ==
+        "tensor \"x\" has [1] in its shape, where a whole number from zero on must stand");
+  CHECK(refusal(one("\"U8\"", "[9223372036854775808]", "[0,1]"), 1) ==
+        "tensor \"x\" has a shape whose product is too large to count");
+  CHECK(refusal(one("\"U8\"", "[4294967296,4294967296]", "[0,1]"), 1) ==
+        "tensor \"x\" has a shape whose product is too large to count");
+  CHECK(refusal(one("\"F32\"", "[4611686018427387905]", "[0,4]"), 4) ==
+        "tensor \"x\" has a shape whose product is too large to count");
+  CHECK(refusal(one("\"F32\"", "[2305843009213693952]", "[0,4]"), 4) ==
+        "tensor \"x\" has a shape whose product is too large to count");
   CHECK(refusal(one("\"F32\"", "[3]", "[0,8]"), 8) == "tensor \"x\" has 8 bytes, but its shape and dtype ask for 12");
 }
 
 TEST_CASE("where a tensor lies") {
   CHECK(refusal(one("\"U8\"", "[1]", "[0]"), 1) == "tensor \"x\" has data_offsets that are not a pair [begin, end]");
-  CHECK(refusal(one("\"U8\"", "[1]", "[0,1,2]"), 1) == "tensor \"x\" has data_offsets that are not a pair [begin, end]");
-  CHECK(refusal(one("\"U8\"", "[1]", "[-1,0]"), 1) == "tensor \"x\" has -1 in its data_offsets, where a whole number from zero on must stand");
-  CHECK(refusal(one("\"U8\"", "[1]", "[\"0\",1]"), 1) == "tensor \"x\" has \"0\" in its data_offsets, where a whole number from zero on must stand");
+  CHECK(refusal(one("\"U8\"", "[1]", "[0,1,2]"), 1) ==
+        "tensor \"x\" has data_offsets that are not a pair [begin, end]");
+  CHECK(refusal(one("\"U8\"", "[1]", "[-1,0]"), 1) ==
+        "tensor \"x\" has -1 in its data_offsets, where a whole number from zero on must stand");
+  CHECK(refusal(one("\"U8\"", "[1]", "[\"0\",1]"), 1) ==
+        "tensor \"x\" has \"0\" in its data_offsets, where a whole number from zero on must stand");
   CHECK(refusal(one("\"U8\"", "[1]", "[2,1]"), 2) == "tensor \"x\" ends before it begins: its data_offsets are [2, 1)");
   CHECK(refusal(one("\"U8\"", "[2]", "[0,2]"), 1) == "tensor \"x\" lies at [0, 2), but the file's data end at byte 1");
   CHECK(refusal(one("\"U8\"", "[1]", "[18446744073709551614,18446744073709551615]"), 1) ==
         "tensor \"x\" lies at [18446744073709551614, 18446744073709551615), but the file's data end at byte 1");
   const auto two = [](const char* x, const char* y) {
-    return std::string(R"({"x":{"dtype":"U8","shape":[4],"data_offsets":)") + x + R"(},"y":{"dtype":"U8","shape":[4],"data_offsets":)" + y + "}}";
+    return std::string(R"({"x":{"dtype":"U8","shape":[4],"data_offsets":)") + x +
+           R"(},"y":{"dtype":"U8","shape":[4],"data_offsets":)" + y + "}}";
   };
   CHECK(refusal(two("[0,4]", "[4,8]"), 8).empty());
   CHECK(refusal(two("[4,8]", "[0,4]"), 8).empty());
@@ -133,14 +150,17 @@ TEST_CASE("metadata is a map of strings") {
   CHECK(refusal(R"({"__metadata__":["a"]})", 0) == "its __metadata__ is not a map of strings");
   CHECK(refusal(R"({"__metadata__":null})", 0) == "its __metadata__ is not a map of strings");
   CHECK(refusal(R"({"__metadata__":{"a":1}})", 0) == "its __metadata__ has something else than a string under \"a\"");
-  CHECK(refusal(R"({"__metadata__":{"a":{"b":"c"}}})", 0) == "its __metadata__ has something else than a string under \"a\"");
+  CHECK(refusal(R"({"__metadata__":{"a":{"b":"c"}}})", 0) ==
+        "its __metadata__ has something else than a string under \"a\"");
   CHECK(refusal(R"({"__metadata__":{}})", 0).empty());
 }
 
 TEST_CASE("a scalar, empty tensors and no tensors are legal") {
-  put(path, packed(R"({"none":{"dtype":"F32","shape":[0,3],"data_offsets":[4,4]},"none too":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},)"
-                   R"("s":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}   )",
-                   4));
+  put(path,
+      packed(
+          R"({"none":{"dtype":"F32","shape":[0,3],"data_offsets":[4,4]},"none too":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},)"
+          R"("s":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}   )",
+          4));
   const Safetensors file(path);
   REQUIRE(file.find("s"));
   CHECK(file.find("s")->shape.empty());
@@ -157,10 +177,14 @@ TEST_CASE("a scalar, empty tensors and no tensors are legal") {
 TEST_CASE("written and read back: everything, aligned, the same bytes each time") {
   const std::string data = numbers(4096);
   const auto* bytes = reinterpret_cast<const std::byte*>(data.data());
-  const std::vector<Entry> entries = {{"z.weight", Dtype::f32, {16, 4}, bytes, 256},  {"a.bias", Dtype::f32, {3}, bytes + 1, 12},
-                                      {"odd", Dtype::u8, {7}, bytes + 300, 7},         {"m.weight", Dtype::bf16, {8, 8}, bytes + 64, 128},
-                                      {"empty", Dtype::f64, {0, 5}, nullptr, 0},       {"scalar", Dtype::i64, {}, bytes + 40, 8},
-                                      {"h", Dtype::f16, {3, 3}, bytes + 500, 18},      {"b", Dtype::boolean, {2}, bytes, 2},
+  const std::vector<Entry> entries = {{"z.weight", Dtype::f32, {16, 4}, bytes, 256},
+                                      {"a.bias", Dtype::f32, {3}, bytes + 1, 12},
+                                      {"odd", Dtype::u8, {7}, bytes + 300, 7},
+                                      {"m.weight", Dtype::bf16, {8, 8}, bytes + 64, 128},
+                                      {"empty", Dtype::f64, {0, 5}, nullptr, 0},
+                                      {"scalar", Dtype::i64, {}, bytes + 40, 8},
+                                      {"h", Dtype::f16, {3, 3}, bytes + 500, 18},
+                                      {"b", Dtype::boolean, {2}, bytes, 2},
                                       {"a \"quoted\" \xc3\xa9", Dtype::f64, {2}, bytes + 900, 16}};
   const Metadata metadata = {{"format", "pt"}, {"note", "line\nbreak"}};
   const std::string good = "good.safetensors";
@@ -217,12 +241,16 @@ TEST_CASE("what cannot be written is refused before a file appears") {
     return std::string();
   };
   const Entry x{"x", Dtype::f32, {2}, bytes, 8};
-  CHECK(said({x, x}) == "cannot write never.safetensors: tensor \"x\" is given twice. Give each tensor a name of its own");
+  CHECK(said({x, x}) ==
+        "cannot write never.safetensors: tensor \"x\" is given twice. Give each tensor a name of its own");
   CHECK(said({{"__metadata__", Dtype::f32, {2}, bytes, 8}}) ==
-        "cannot write never.safetensors: tensor \"__metadata__\" has the name that the format keeps for notes. Give it another name");
+        "cannot write never.safetensors: tensor \"__metadata__\" has the name that the format keeps for notes. Give it "
+        "another name");
   CHECK(said({{"x", Dtype::f32, {3}, bytes, 8}}) ==
-        "cannot write never.safetensors: tensor \"x\" has 8 bytes, but its shape and dtype ask for 12. Correct its shape or dtype");
-  CHECK(said({{"x", Dtype::f32, {-2}, bytes, 8}}) == "cannot write never.safetensors: tensor \"x\" has an impossible shape. Correct its shape");
+        "cannot write never.safetensors: tensor \"x\" has 8 bytes, but its shape and dtype ask for 12. Correct its "
+        "shape or dtype");
+  CHECK(said({{"x", Dtype::f32, {-2}, bytes, 8}}) ==
+        "cannot write never.safetensors: tensor \"x\" has an impossible shape. Correct its shape");
   CHECK(said({{"\xff", Dtype::f32, {2}, bytes, 8}}).ends_with("is not UTF-8. Use UTF-8"));
   CHECK(said({x}, {{"a", "\xc3"}}).ends_with("is not UTF-8. Use UTF-8"));
 }
@@ -230,11 +258,13 @@ TEST_CASE("what cannot be written is refused before a file appears") {
 TEST_CASE("the parts of a large model are one file to the reader") {
   const std::string data = numbers(64);
   const auto* bytes = reinterpret_cast<const std::byte*>(data.data());
-  const std::vector<Entry> a = {{"a", Dtype::f32, {2}, bytes, 8}}, b = {{"b", Dtype::f32, {4}, bytes + 8, 16}, {"c", Dtype::u8, {1}, bytes, 1}};
+  const std::vector<Entry> a = {{"a", Dtype::f32, {2}, bytes, 8}},
+                           b = {{"b", Dtype::f32, {4}, bytes + 8, 16}, {"c", Dtype::u8, {1}, bytes, 1}};
   write_safetensors("model-1.safetensors", a, {{"format", "pt"}});
   write_safetensors("model-2.safetensors", b, {{"format", "pt"}});
   const std::string index = "model.safetensors.index.json";
-  put(index, R"({"metadata":{"total_size":25},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors","c":"model-2.safetensors"}})");
+  put(index,
+      R"({"metadata":{"total_size":25},"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors","c":"model-2.safetensors"}})");
   {
     const Safetensors file(index);
     CHECK(file.entries().size() == 3);
@@ -247,16 +277,16 @@ TEST_CASE("the parts of a large model are one file to the reader") {
     put(index, text);
     try {
       Safetensors file(index);
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
+    } catch (const Error& e) { return std::string(e.what()); }
     return std::string();
   };
-  const std::string head = "cannot read " + index + ": ", fix = ". Give the model.safetensors.index.json that came with the parts, or a .safetensors file";
+  const std::string head = "cannot read " + index + ": ",
+                    fix = ". Give the model.safetensors.index.json that came with the parts, or a .safetensors file";
   CHECK(said(R"({"weights":{}})") == head + "it has no map named \"weight_map\"" + fix);
   CHECK(said(R"({"weight_map":{"a":"../model-1.safetensors"}})") ==
         head + "tensor \"a\" is not said to lie in a .safetensors file of the same folder" + fix);
-  CHECK(said(R"({"weight_map":{"a":3}})") == head + "tensor \"a\" is not said to lie in a .safetensors file of the same folder" + fix);
+  CHECK(said(R"({"weight_map":{"a":3}})") ==
+        head + "tensor \"a\" is not said to lie in a .safetensors file of the same folder" + fix);
   CHECK(said(R"({"weight_map":{"a":"model-2.safetensors"}})") ==
         head + "tensor \"a\" is not in model-2.safetensors, where it should lie. Fetch the parts again");
   CHECK(said(R"({"weight_map":{"a":"model-3.safetensors"}})").starts_with("cannot open model-3.safetensors"));

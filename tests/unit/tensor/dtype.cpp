@@ -9,9 +9,11 @@
 using namespace towpath;
 
 static_assert(sizeof(bf16) == 2 && sizeof(half) == 2);
-static_assert(dtype_of<float> == Dtype::f32 && dtype_of<double> == Dtype::f64 && dtype_of<bf16> == Dtype::bf16 && dtype_of<half> == Dtype::f16);
-static_assert(dtype_of<Index> == Dtype::i64 && dtype_of<std::uint8_t> == Dtype::u8 && dtype_of<std::int16_t> == Dtype::i16 &&
-              dtype_of<bool> == Dtype::boolean && dtype_of<std::uint32_t> == Dtype::u32);
+static_assert(dtype_of<float> == Dtype::f32 && dtype_of<double> == Dtype::f64 && dtype_of<bf16> == Dtype::bf16 &&
+              dtype_of<half> == Dtype::f16);
+static_assert(dtype_of<Index> == Dtype::i64 && dtype_of<std::uint8_t> == Dtype::u8 &&
+              dtype_of<std::int16_t> == Dtype::i16 && dtype_of<bool> == Dtype::boolean &&
+              dtype_of<std::uint32_t> == Dtype::u32);
 static_assert(float(bf16(1.0f)) == 1.0f && float(half(-0.5f)) == -0.5f);
 
 TEST_CASE("every dtype has a name of its own that leads back, and the size of its type") {
@@ -55,7 +57,8 @@ void nearest_even(unsigned infinity) {
     Short lo, hi;
     lo.bits = static_cast<std::uint16_t>(b);
     hi.bits = static_cast<std::uint16_t>(b + 1);
-    const float middle = static_cast<float>((double(float(lo)) + double(float(hi))) / 2);  // exact in float, or bf16's least subnormals
+    const float middle =
+        static_cast<float>((double(float(lo)) + double(float(hi))) / 2);  // exact in float, or bf16's least subnormals
     if ((double(float(lo)) + double(float(hi))) / 2 != double(middle)) continue;
     const auto even = static_cast<std::uint16_t>(b % 2 ? b + 1 : b);
     wrong += Short(middle).bits != even;

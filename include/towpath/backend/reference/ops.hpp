@@ -16,7 +16,7 @@
 namespace towpath {
 
 // How AdamW steps (Loshchilov and Hutter 2019): rate, decay rates of the two moments, epsilon, weight decay.
-struct AdamRule {
+struct Adam {
   double rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 0;
 };
 
@@ -390,7 +390,7 @@ struct Ops {
   // --- optimisation --------------------------------------------------------------------------------------------------------
   // m = β1 m + (1-β1) g,  v = β2 v + (1-β2) g²,  w -= rate (m̂ / (sqrt(v̂) + ε) + decay w),  m̂ = m / (1-β1^t), v̂ = v / (1-β2^t)
   template <class Env>
-  static void adam_step(Env& env, const AdamRule& rule, std::uint64_t step, double gradient_scale, V g, W m, W v, W w) {
+  static void adam_step(Env& env, const Adam& rule, std::uint64_t step, double gradient_scale, V g, W m, W v, W w) {
     const T c1 = T(1 / (1 - std::pow(rule.beta1, static_cast<double>(step)))), c2 = T(1 / (1 - std::pow(rule.beta2, static_cast<double>(step))));
     const T b1 = T(rule.beta1), b2 = T(rule.beta2), rate = T(rule.rate), eps = T(rule.epsilon), keep = T(1 - rule.rate * rule.decay);
     const T gs = T(gradient_scale);

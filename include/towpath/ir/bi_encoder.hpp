@@ -1,0 +1,127 @@
+#pragma once
+
+#include "towpath/autodiff/visit.hpp"
+#include "towpath/backend/op.hpp"
+#include "towpath/base/check.hpp"
+#include "towpath/data/collate.hpp"
+#include "towpath/data/wordpiece.hpp"
+#include "towpath/ir/similarity.hpp"
+#include "towpath/loss/scores.hpp"
+#include "towpath/model/bert.hpp"
+#include "towpath/nn/pooling.hpp"
+
+#include <memory>
+#include <string>
+#include <sys/stat.h>
+
+namespace towpath {
+
+// A bi-encoder with one encoder for both sides (Reimers and Gurevych 2019; Karpukhin et al. 2020): e(text) = pool(Encoder(text)), divided by
+// its length under Cosine; score(q, p) = e(q) · e(p). Queries and passages of a batch go through the encoder as one ragged batch.
+//   Retriever::On<Cpu<float>> model{cpu};  load(model, Safetensors{…});  model.encode(cpu, "a text")
+// encode(text) needs a tokenizer: load() takes the vocab.txt beside the weights, or set `tokenizer`.
+template <class Encoder, class Pooling, class Similarity = Cosine>
+struct BiEncoder {
+  static constexpr bool trains = Encoder::trains;
+  static constexpr Index hidden = Encoder::hidden;
+  using shape = typename Encoder::shape;
+  template <class Part>
+  static constexpr bool receives_gradient = Encoder::template receives_gradient<Part>;
+
+  template <class Env>
+  struct On {
+    using Tower = typename Encoder::template On<Env>;
+    static constexpr bool trains = BiEncoder::trains;
+    static constexpr Index hidden = BiEncoder::hidden;
+    using shape = typename BiEncoder::shape;
+    using Environment = Env;
+
+    Tower encoder;
+    // (counting parameters happens in constant expressions, where there is no shared_ptr)
+    std::conditional_t<std::is_same_v<Env, Blueprint>, Nothing<WordPiece>, std::shared_ptr<const WordPiece>> tokenizer;
+    Index max_length = 128;  // of encode(text), in tokens
+
+    constexpr On() = default;  // without an environment: for counting
+    explicit On(Env& env) : env_(&env) { initialise(*this, env.seed()); }
+    Env& environment() const { return *env_; }
+
+    struct Grads {
+      using Module = On;
+      [[no_unique_address]] typename Tower::Grads encoder;
+    };
+    template <class Pass>
+    struct Saved {
+      [[no_unique_address]] typename Tower::template Saved<PassFor<Tower, Pass>> encoder;
+      [[no_unique_address]] If<Pooling::uses_input && active<Tower, Pass>, Tensor<Env>, tag::output> tokens;  // [T, H]
+      Tensor<Env> embeddings, norms;  // [queries + passages, H], [queries + passages, 1]
+      Ragged all;
+    };
+
+    template <class Pass>
+    Scores<Env> forward(Env& env, const Batch& batch, Saved<Pass>& saved) const {
+      saved.all = batch.queries;
+      for (Index s = 0; s < batch.passages.count(); ++s) {
+        const auto from = static_cast<std::size_t>(batch.passages.begin(s)), n = static_cast<std::size_t>(batch.passages.length(s));
+        saved.all.add(batch.passages.sequence(s), {batch.passages.types.data() + from, n});
+      }
+      Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>>(env, saved.all, saved.encoder);         // [T, H]
+      saved.embeddings = embed(env, states, saved.all, saved.norms);                                               // [Q + P, H]
+      if constexpr (Pooling::uses_input && active<Tower, Pass>) saved.tokens = std::move(states);
+      const auto [q, p] = sides(saved.embeddings, batch);
+      return {op::nt(env, q, p), batch.positive, batch.also_relevant, &env};                                      // [Q, P]
+    }
+    template <class Pass>
+    void backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved, Grads& g) const {
+      const auto [q, p] = sides(saved.embeddings, batch);
+      Tensor<Env> d(q.rows + p.rows, hidden);
+      Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                            // dq = ds p
+      op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                         // dp = dsᵀ q
+      if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
+      View<Env> states;
+      if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
+      const Tensor<Env> dstates = Pooling::template backward<Env>(env, d, states, saved.all);                      // [T, H]
+      encoder.template backward<PassFor<Tower, Pass>>(env, dstates, saved.all, saved.encoder, g.encoder);
+    }
+
+    // One row per sequence.
+    Tensor<Env> encode(Env& env, const Ragged& tokens) const {
+      typename Tower::template Saved<Infer> saved;
+      Tensor<Env> norms;
+      return embed(env, encoder.template forward<Infer>(env, tokens, saved), tokens, norms);
+    }
+    Tensor<Env> encode(Env& env, std::string_view text) const {
+      if (!tokenizer)
+        fail("this model cannot encode a text", "it has no tokenizer",
+             "Load the weights from a folder that holds vocab.txt, or set model.tokenizer = std::make_shared<WordPiece>(\"vocab.txt\")");
+      Ragged one;
+      append(one, *tokenizer, text, max_length);
+      return encode(env, one);
+    }
+
+    template <class F, class... Ms>
+    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      Tower::visit(f, at, ms.encoder...);
+    }
+
+    // load() found the weights in this folder; a vocabulary beside them is theirs.
+    void found_beside(const std::string& folder) {
+      struct stat s;
+      if (::stat((folder + "/vocab.txt").c_str(), &s) == 0) tokenizer = std::make_shared<WordPiece>(folder);
+    }
+
+  private:
+    Tensor<Env> embed(Env& env, View<Env> states, const Sequences& sequences, Tensor<Env>& norms) const {
+      Tensor<Env> pooled = Pooling::template forward<Env>(env, states, sequences);
+      if constexpr (Similarity::normalises) return op::normalise_rows<Env>(env, pooled, norms);
+      else return pooled;
+    }
+    static std::pair<View<Env>, View<Env>> sides(const Tensor<Env>& embeddings, const Batch& batch) {
+      const View<Env> all = embeddings;
+      return {all.row_block(0, batch.queries.count()), all.row_block(batch.queries.count(), batch.passages.count())};
+    }
+
+    Env* env_ = nullptr;
+  };
+};
+
+}  // namespace towpath

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "towpath/autodiff/visit.hpp"
+#include "towpath/backend/op.hpp"
+
+#include <cmath>
+
+namespace towpath {
+
+// The Euclidean norm of all gradients together, summed in the order of visit(), in double.
+template <class M, class Env, class G>
+double gradient_norm(Env& env, const G& grads) {
+  double square = 0;
+  for (const auto* g : tensors<M, Env>(grads)) square += op::square_norm<Env>(env, *g);
+  return std::sqrt(square);
+}
+
+// The factor that brings a norm down to `limit` (Pascanu et al. 2013); 1 where it is within, or where there is no limit (0).
+inline double clip_factor(double norm, double limit) { return limit > 0 && norm > limit ? limit / norm : 1.0; }
+
+}  // namespace towpath

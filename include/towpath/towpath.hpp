@@ -1,0 +1,27 @@
+// The umbrella: everything on the CPU.
+#pragma once
+
+#include "towpath/fwd.hpp"
+
+#include "towpath/autodiff/check.hpp"
+#include "towpath/backend/cpu/cpu.hpp"
+#include "towpath/data/collection.hpp"
+#include "towpath/data/sampler.hpp"
+#include "towpath/data/triples.hpp"
+#include "towpath/io/checkpoint.hpp"
+#include "towpath/io/config.hpp"
+#include "towpath/io/npy.hpp"
+#include "towpath/ir/bi_encoder.hpp"
+#include "towpath/ir/flat_index.hpp"
+#include "towpath/loss/info_nce.hpp"
+#include "towpath/metric/ranking.hpp"
+#include "towpath/model/bert.hpp"
+#include "towpath/nn/rehearse.hpp"
+#include "towpath/optim/adam.hpp"
+#include "towpath/optim/clip.hpp"
+#include "towpath/optim/schedule.hpp"
+#include "towpath/peft/adapter.hpp"
+#include "towpath/peft/full.hpp"
+#include "towpath/peft/lora.hpp"
+#include "towpath/peft/pathway.hpp"
+#include "towpath/peft/prefix.hpp"
