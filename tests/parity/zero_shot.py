@@ -2,8 +2,8 @@
 
     python zero_shot.py MODEL DATA COLLECTION [LENGTH]     COLLECTION: a folder of DATA; LENGTH in tokens: 256
 
-nDCG as trec_eval: gain = judgement, discount log2(rank + 1), ideal over all judged documents, ties in the score (float32)
-broken by descending document name, mean over the judged queries. pytrec_eval, where installed, has to agree.
+nDCG as trec_eval: gain = judgement, discount log2(rank + 1), ideal over all judged documents, ties in the score
+(float32) broken by descending document name, mean over the judged queries. pytrec_eval, where installed, has to agree.
 """
 import json
 import math
@@ -59,11 +59,11 @@ def mean(values):
     return sum(values) / len(values)
 
 
-print(f"{folder.name} length {model.max_seq_length}: {len(qrels)} queries, {len(names)} documents,"
+print(f"{folder.name}, length {model.max_seq_length}: {len(qrels)} queries, {len(names)} documents,"
       f" nDCG@10 {mean(map(ndcg, qrels)):.5f}")
 try:
     import pytrec_eval
-    measures = pytrec_eval.RelevanceEvaluator(dict(qrels), {"ndcg_cut.10", "recall.100", "recip_rank"}).evaluate(run).values()
-    print("pytrec_eval", {m: round(mean(v[m] for v in measures), 5) for m in ("ndcg_cut_10", "recall_100", "recip_rank")})
+    found = pytrec_eval.RelevanceEvaluator(dict(qrels), {"ndcg_cut.10", "recall.100", "recip_rank"}).evaluate(run).values()
+    print("pytrec_eval", {m: round(mean(v[m] for v in found), 5) for m in ("ndcg_cut_10", "recall_100", "recip_rank")})
 except ImportError:
     pass

@@ -3,6 +3,7 @@
 #include "towpath/base/check.hpp"
 #include "towpath/base/config.hpp"
 
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -55,7 +56,8 @@ public:
     return p;
   }
   friend constexpr Path operator/(const Path& at, const char* name) { return at / std::string_view(name); }
-  friend constexpr Path operator/(const Path& at, Index number) {
+  template <std::integral Number>  // a template, or a literal 0 could be a null pointer as well
+  friend constexpr Path operator/(const Path& at, Number number) {
     char digits[24]{};
     std::size_t n = 0;
     do digits[n++] = static_cast<char>('0' + number % 10);

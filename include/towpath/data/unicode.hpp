@@ -11,7 +11,7 @@
 // What BERT's fast tokenizer thinks of a character. Its tables of categories stand still at Unicode 8 while its lower case
 // follows the newest Unicode, and what a model was trained on is what those tables said, so the differences from utf8proc are
 // written down here as ranges. They were found by asking both about every one of the 1,112,064 code points (tokenizers 0.23.3,
-// utf8proc 2.8); tests/parity/tokenizer.py asks again.
+// utf8proc 2.8); tests/parity/tokenizer.py sends every code point through both again.
 namespace towpath::unicode {
 
 namespace detail {

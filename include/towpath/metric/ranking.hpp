@@ -285,18 +285,18 @@ template <class Results, class Judgements>
 Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Measure> measures,
                     const Protocol& protocol = {}) {
   using Text = std::string_view;
-  struct Query {
+  struct Topic {
     Text id;
     std::unordered_map<Text, Index> grades;
     std::vector<Index> judged;
     std::vector<detail::Scored<Text>> results;
   };
-  std::vector<Query> queries;
+  std::vector<Topic> queries;
   std::unordered_map<Text, std::size_t> place;
   for (const auto& j : qrels) {
     const auto [at, fresh] = place.emplace(Text(j.query), queries.size());
     if (fresh) queries.push_back({Text(j.query), {}, {}, {}});
-    Query& q = queries[at->second];
+    Topic& q = queries[at->second];
     if (!q.grades.emplace(Text(j.document), static_cast<Index>(j.grade)).second)
       fail("cannot evaluate query " + std::string(q.id),
            "its judgements name document " + std::string(j.document) + " twice", "Keep one of the lines");
@@ -309,7 +309,7 @@ Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Mea
 
   Evaluation e{std::move(measures), {}, {}};
   e.values.resize(e.measures.size());
-  for (Query& q : queries)
+  for (Topic& q : queries)
     if (protocol.mean_over == topics::judged || !q.results.empty())
       detail::evaluate_query(
           e, protocol, q.id, q.results, q.judged, [](Text d) { return d; },

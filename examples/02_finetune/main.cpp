@@ -1,0 +1,159 @@
+// examples/02_finetune: tunes a BERT retriever on a collection and says what it brought: zero-shot and tuned metrics, parameters trained,
+// time, memory.
+//   02_finetune                                                       the embedded default: a small world, about a minute
+//   02_finetune --model DIR --collection DIR --method iaa-l           any HF BERT directory, any MS MARCO or BEIR collection
+#include "../world.hpp"
+#include "task.hpp"
+
+#include <towpath/train/checkpoint.hpp>
+#include <towpath/train/progress.hpp>
+
+#include <cmath>
+#include <sys/stat.h>
+
+using namespace towpath;
+using finetune::Report;
+using finetune::Task;
+
+// The backbone that 00_world made, as a part of this program.
+__asm__(
+    ".section .rodata\n.balign 64\n.global towpath_world_begin\n.global towpath_world_end\n"
+    "towpath_world_begin:\n.incbin \"" TOWPATH_WORLD "/model.safetensors\"\ntowpath_world_end:\n.previous\n");
+extern "C" const char towpath_world_begin[], towpath_world_end[];
+
+// Writes the embedded world as an ordinary model and collection, so that the default goes the way of every other input.
+static std::string embedded_world() {
+  const char* temporary = std::getenv("TMPDIR");
+  const std::string folder = std::string(temporary && *temporary ? temporary : "/tmp") + "/towpath-world-" + std::to_string(::getuid());
+  make_folder(folder + "/qrels");
+  const world::Generator generator;
+  world::write_collection(folder, generator.collection());
+  const auto put = [&](const char* name, std::string_view bytes) {
+    NewFile file(folder + "/" + name);
+    file.write(bytes);
+    file.commit();
+  };
+  put("vocab.txt", generator.vocabulary());
+  put("model.safetensors", {towpath_world_begin, static_cast<std::size_t>(towpath_world_end - towpath_world_begin)});
+  write_config(folder + "/config.json", config_of<world::World>());
+  return folder;
+}
+
+struct Compiled {
+  template <class Shape>
+  static bool is(const Config& c) {
+    return c.hidden_size == Shape::hidden && c.num_hidden_layers == Shape::layers && c.num_attention_heads == Shape::heads && c.intermediate_size == Shape::ffn &&
+           c.vocab_size == Shape::vocabulary && c.max_position_embeddings == Shape::positions && c.type_vocab_size == Shape::types;
+  }
+};
+
+static Report dispatch(const Task& task) {
+  const Config& c = task.config;
+  const std::string path = task.model + "/config.json";
+  const auto run = [&]<class Shape>(Shape, Report (*part)(const Task&)) {
+    expect_shape<Shape>(c, path);  // what the sizes do not say: epsilon, activation, kind of model
+    return part(task);
+  };
+  if (Compiled::is<world::World>(c)) return run(world::World{}, finetune::tune_world);
+  if (Compiled::is<shapes::Tiny>(c)) return run(shapes::Tiny{}, finetune::tune_tiny);
+  if (Compiled::is<shapes::Mini>(c)) return run(shapes::Mini{}, finetune::tune_mini);
+  if (Compiled::is<MiniLM>(c)) return run(MiniLM{}, finetune::tune_mini_lm);
+  if (Compiled::is<BertBase>(c)) return run(BertBase{}, finetune::tune_bert_base);
+  if (Compiled::is<BertLarge>(c)) return run(BertLarge{}, finetune::tune_bert_large);
+  // none fits: say how the nearest by width differs
+  const List<shapes::Tiny, shapes::Mini, MiniLM, BertBase, BertLarge> all;
+  if (c.hidden_size <= 128) expect_shape<shapes::Tiny>(c, path, shapes::Tiny::layers, all);
+  else if (c.hidden_size <= 256) expect_shape<shapes::Mini>(c, path, shapes::Mini::layers, all);
+  else if (c.hidden_size <= 384) expect_shape<MiniLM>(c, path, MiniLM::layers, all);
+  else if (c.hidden_size <= 768) expect_shape<BertBase>(c, path, BertBase::layers, all);
+  else expect_shape<BertLarge>(c, path, BertLarge::layers, all);
+  return {};
+}
+
+static Json to_json(const Task& t, const Report& r, double seconds) {
+  const auto metrics = [&](const std::vector<double>& v) {
+    Json j = Json::object();
+    for (std::size_t i = 0; i < v.size(); ++i) j[r.measures[i]] = v[i];
+    return j;
+  };
+  return {{"model", t.model}, {"collection", t.collection}, {"split", t.split}, {"method", t.method}, {"budget", t.budget}, {"seed", t.seed}, {"epochs", t.epochs},
+          {"batch", t.batch}, {"negatives", t.negatives}, {"learning_rate", r.rate}, {"zero_shot", metrics(r.zero_shot)}, {"tuned", metrics(r.tuned)},
+          {"parameters", {{"total", r.total}, {"trained", r.trained}, {"per_cent", 100.0 * static_cast<double>(r.trained) / static_cast<double>(r.total)}}},
+          {"dev", {{"zero_shot", r.dev_zero_shot}, {"ndcg_10", r.dev}, {"best_epoch", r.best_epoch + 1}}}, {"steps", r.steps}, {"losses", r.losses},
+          {"train", {{"seconds", r.train_seconds}, {"tokens", r.train_tokens}}}, {"encode", {{"seconds", r.encode_seconds}, {"tokens", r.encode_tokens}}},
+          {"truncated", r.truncated}, {"seconds", seconds}, {"peak_memory_bytes", program::peak_memory()}};
+}
+
+static int run(int argc, char** argv) {
+  Task task;
+  std::string json;
+  CLI::App app{"Tunes a BERT retriever, parameter-efficiently or in full, chooses the best epoch on dev and reports what it brought on a split.\n"
+               "Without --model and --collection it runs on an embedded small world.\n"};
+  app.add_option("--model", task.model, "a Hugging Face BERT directory: config.json, model.safetensors, vocab.txt");
+  app.add_option("--collection", task.collection, "an MS MARCO (tsv) or BEIR (jsonl) directory");
+  app.add_option("--split", task.split, "the split to report on")->capture_default_str();
+  app.add_option("--method", task.method, "what trains")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"none", "full", "bitfit", "lora", "adapter", "parallel", "iaa-s", "iaa-l", "iaa-m"}));
+  app.add_option("--budget", task.budget, "size of the modules, per cent of the backbone (none: for none, full and bitfit)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"0.5", "6.7", "none"}));
+  app.add_option("--epochs", task.epochs, "passes over the training queries")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", task.batch, "queries per step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--negatives", task.negatives, "hard negatives per query, from runs/bm25.train")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--lr", task.rate, "learning rate (default: the method's)")->check(CLI::PositiveNumber);
+  app.add_option("--temperature", task.temperature, "of InfoNCE")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--warmup", task.warmup, "share of the steps")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+  app.add_option("--decay", task.decay, "AdamW's weight decay")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--clip", task.clip, "largest gradient norm, 0 for any")->capture_default_str()->check(CLI::NonNegativeNumber);
+  app.add_option("--dropout", task.dropout, "of hidden states and attention")->capture_default_str()->check(CLI::Range(0.0, 0.9));
+  app.add_option("--query-length", task.query_length, "tokens; longer queries are cut")->capture_default_str()->check(CLI::Range(3, 512));
+  app.add_option("--passage-length", task.passage_length, "tokens; longer documents are cut")->capture_default_str()->check(CLI::Range(3, 512));
+  app.add_option("--depth", task.depth, "results per query")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--seed", task.seed, "of initial values, order and dropout")->capture_default_str();
+  app.add_option("--threads", task.threads, "0: all cores; results do not depend on it")->capture_default_str();
+  app.add_option("--save", task.save, "a folder for adapter.safetensors and the state of training");
+  app.add_option("--resume", task.resume, "go on with the run that --save FOLDER began (repeat its options)");
+  app.add_option("--stop-after", task.stop_after, "leave after so many steps, as if interrupted; for trying --resume");
+  app.add_option("--run", task.run, "write the ranking of the split as a TREC run");
+  app.add_option("--json", json, "write the results to this file");
+  app.add_flag("--quiet", task.quiet, "no progress bars");
+  CLI11_PARSE(app, argc, argv);
+  const bool plain = task.method == "none" || task.method == "full" || task.method == "bitfit";
+  if (!plain && task.budget == "none") {
+    std::fprintf(stderr, "--budget none goes with the methods none, full and bitfit; for %s choose 0.5 or 6.7\n", task.method.c_str());
+    return 2;
+  }
+  if (task.model.empty() != task.collection.empty()) {
+    std::fprintf(stderr, "--model and --collection go together: give both, or neither for the embedded world\n");
+    return 2;
+  }
+  const Stopwatch watch;
+  if (task.model.empty()) {
+    task.model = task.collection = embedded_world();
+    if (app.count("--budget") == 0) task.budget = "6.7";
+  }
+  if (plain) task.budget = "none";
+  task.config = read_config(task.model + "/config.json");
+
+  const Report r = dispatch(task);
+  std::printf("\n%s%s on %s, split %s\n\n", task.method.c_str(), plain ? "" : (" at " + task.budget + " %").c_str(), task.collection.c_str(), task.split.c_str());
+  std::printf("  %-12s %10s %10s %10s\n", "", "zero-shot", r.tuned.empty() ? "" : "tuned", r.tuned.empty() ? "" : "gain");
+  for (std::size_t i = 0; i < r.measures.size(); ++i) {
+    if (r.tuned.empty()) std::printf("  %-12s %10.4f\n", r.measures[i].c_str(), r.zero_shot[i]);
+    else std::printf("  %-12s %10.4f %10.4f %+10.4f\n", r.measures[i].c_str(), r.zero_shot[i], r.tuned[i], r.tuned[i] - r.zero_shot[i]);
+  }
+  std::printf("\n  trained      %td of %td parameters (%.2f %%)", r.trained, r.total, 100.0 * static_cast<double>(r.trained) / static_cast<double>(r.total));
+  if (r.steps) {
+    std::printf(", %td steps, lr %g, best epoch %td\n  training     %s, %.0f tokens/s\n", r.steps, r.rate, r.best_epoch + 1, clock_time(r.train_seconds).c_str(),
+                static_cast<double>(r.train_tokens) / r.train_seconds);
+  } else {
+    std::printf("\n");
+  }
+  std::printf("  encoding     %.0f tokens/s\n  in all       %s, peak memory %ld MB\n", static_cast<double>(r.encode_tokens) / r.encode_seconds, clock_time(watch.seconds()).c_str(),
+              program::peak_memory() / 1000000);
+  if (!json.empty()) program::write_json(json, to_json(task, r, watch.seconds()));
+  return 0;
+}
+
+int main(int argc, char** argv) { return program::guarded(run, argc, argv); }

@@ -1,0 +1,119 @@
+#pragma once
+
+#include "towpath/data/collate.hpp"
+#include "towpath/data/collection.hpp"
+#include "towpath/ir/flat_index.hpp"
+#include "towpath/metric/ranking.hpp"
+#include "towpath/tensor/tensor.hpp"
+#include "towpath/train/progress.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+namespace towpath {
+
+struct EncodeOptions {
+  Index max_length = 128;          // tokens, [CLS] and [SEP] among them
+  Index batch_tokens = 8192;       // tokens that go through the model at once
+  std::FILE* progress = nullptr;
+};
+
+// What encoding came to: tokens that were read, texts that were cut.
+struct EncodeTally {
+  Index tokens = 0, truncated = 0;
+};
+
+// The embeddings of many texts, [texts, H] in the order given. They go through the model longest first, in batches of about the same number
+// of tokens; a text's embedding does not depend on what else is in its batch beyond rounding.
+template <class Model, class Env>
+Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, const Pieces& texts, const EncodeOptions& options = {},
+                       EncodeTally* tally = nullptr) {
+  std::vector<Index> order(static_cast<std::size_t>(texts.count()));
+  std::iota(order.begin(), order.end(), Index{0});
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return texts.length(a) > texts.length(b); });
+  Tensor<Env> all(texts.count(), Model::hidden);
+  Progress progress("encode", texts.count(), options.progress);
+  EncodeTally count;
+  Stopwatch watch;
+  for (std::size_t at = 0; at < order.size();) {
+    Ragged batch;
+    const std::size_t first = at;
+    do {
+      const Encoded e = words.single(texts[order[at]], options.max_length);
+      batch.add(e.ids, e.types);
+      count.truncated += e.truncated;
+      ++at;
+    } while (at < order.size() && batch.tokens() + std::min(texts.length(order[at]) + 2, options.max_length) <= options.batch_tokens);
+    count.tokens += batch.tokens();
+    const Tensor<Env> rows = model.encode(env, batch);
+    for (std::size_t i = first; i < at; ++i)
+      Env::Space::copy(all.writable().row(order[i]), rows.view().row(static_cast<Index>(i - first)),
+                       static_cast<std::size_t>(Model::hidden) * sizeof(typename Env::Scalar));
+    progress.at(static_cast<Index>(at), std::to_string(static_cast<Index>(static_cast<double>(count.tokens) / watch.seconds())) + " tokens/s");
+  }
+  if (tally) *tally = count;
+  return all;
+}
+
+struct RetrievalOptions {
+  Index query_length = 64, document_length = 256;
+  Index depth = 100;               // results per query
+  std::FILE* progress = nullptr;
+};
+
+// Retrieval over a collection: tokenised once, searched with any model as often as wanted. run() encodes all documents and those queries
+// that have judgements, searches exactly and gives a run whose rows are the collection's.
+class Retrieval {
+public:
+  Retrieval(const Collection& collection, WordPiece words, const RetrievalOptions& options = {})
+      : collection_(&collection), words_(std::move(words)), options_(options) {
+    for (Index d = 0; d < collection.documents.count(); ++d) documents_.add(words_.pieces(collection.documents[d]));
+  }
+
+  const EncodeTally& tally() const { return tally_; }  // of the last run
+
+  template <class Model, class Env>
+  Run run(const Model& model, Env& env, const Qrels& qrels) {
+    Pieces queries;
+    std::vector<std::size_t> rows;
+    for (std::size_t q = 0; q < qrels.of.size(); ++q)
+      if (!qrels.of[q].empty()) {
+        rows.push_back(q);
+        queries.add(words_.pieces(collection_->queries[static_cast<Index>(q)]));
+      }
+    EncodeTally of_queries;
+    const Tensor<Env> d = encode_all(model, env, words_, documents_, {.max_length = options_.document_length, .progress = options_.progress}, &tally_);
+    const Tensor<Env> q = encode_all(model, env, words_, queries, {.max_length = options_.query_length}, &of_queries);
+    tally_.tokens += of_queries.tokens;
+    tally_.truncated += of_queries.truncated;
+    FlatIndex<Env> index(Model::hidden, env.settings());
+    index.add(d);
+    Run run;
+    run.tag = "towpath";
+    run.of.resize(qrels.of.size());
+    constexpr Index together = 256;
+    for (Index first = 0; first < q.rows(); first += together) {
+      const auto found = index.search_all(q.view().row_block(first, std::min(together, q.rows() - first)), options_.depth);
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        auto& list = run.of[rows[static_cast<std::size_t>(first) + i]];
+        for (const Hit& hit : found[i]) list.push_back({hit.id, static_cast<Index>(list.size()) + 1, hit.score});
+        run.ranked += 1;
+        run.pairs += static_cast<Index>(list.size());
+      }
+    }
+    return run;
+  }
+  Evaluation evaluate(const Run& run, const Qrels& qrels, std::vector<Measure> measures) const {
+    return towpath::evaluate(run, qrels, collection_->queries.ids, collection_->documents.ids, std::move(measures));
+  }
+
+private:
+  const Collection* collection_;
+  WordPiece words_;
+  RetrievalOptions options_;
+  Pieces documents_;
+  EncodeTally tally_;
+};
+
+}  // namespace towpath

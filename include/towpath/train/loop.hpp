@@ -1,0 +1,121 @@
+#pragma once
+
+#include "towpath/loss/info_nce.hpp"
+#include "towpath/optim/adam.hpp"
+#include "towpath/optim/clip.hpp"
+#include "towpath/optim/schedule.hpp"
+#include "towpath/train/checkpoint.hpp"
+#include "towpath/train/progress.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace towpath {
+
+struct LoopOptions {
+  Index epochs = 3;
+  Index accumulate = 1;            // batches whose gradients are summed before a step
+  double warmup = 0.1, clip = 1.0; // share of the steps; largest gradient norm (0: any)
+  std::string state{};             // a file for the state of training (empty: none); written after every epoch and every save_seconds
+  std::string identity{};          // what run this is; see save_training
+  double save_seconds = 120;
+  bool resume = false;             // from `state`
+  Index stop_after = 0;            // leave after so many steps, as if interrupted (0: never)
+  std::FILE* progress = nullptr;
+};
+
+// The training loop: batches of `sampler` in the order of (seed, epoch), loss, backward, clipping, AdamW with linear warm-up and decay; after
+// each epoch `evaluate()` gives the dev metric (larger is better), and at the end the model has the weights that were best by it. A run
+// that stopped goes on from its last saved state and ends with the same bits as one that did not.
+// A loss that is not finite ends the run with a sentence.
+template <class Model, class Env, class Sampler, class LossFunction, class Evaluate>
+TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& sampler, const LossFunction& loss, const LoopOptions& options,
+                 const Evaluate& evaluate) {
+  using Pass = Learn<false>;
+  typename Model::template Saved<Pass> saved;
+  typename Model::Grads grads;
+  std::vector<Tensor<Env>> best;
+  TrainState state;
+  env.position(0);
+  if (options.resume) {
+    state = load_training(options.state, options.identity, model, adam, best);
+    env.position(state.position);
+  }
+  const auto save = [&] {
+    state.position = env.position();
+    state.step = adam.steps();
+    if (!options.state.empty()) save_training(options.state, options.identity, model, adam, best, state);
+  };
+  const auto batches = sampler.epoch(0).count();
+  const Index steps_per_epoch = (batches + options.accumulate - 1) / options.accumulate;
+  const LinearSchedule schedule{options.epochs * steps_per_epoch, options.warmup};
+  Progress progress("train ", options.epochs * batches, options.progress);
+  Stopwatch watch, since_saved;
+  const double seconds_before = state.seconds;
+  const Index tokens_before = state.tokens;
+  double shown = state.losses.empty() ? 0 : state.losses.back();
+  double evaluating = 0;
+
+  while (state.epoch < options.epochs) {
+    const auto epoch = sampler.epoch(state.epoch);
+    double sum = 0;
+    Index summed = 0;
+    while (state.batch < batches) {
+      if (summed == 0) zero(grads);
+      const Batch batch = epoch.batch(state.batch);
+      const auto scores = model.forward(env, batch, saved);
+      const auto l = loss(scores);
+      if (!std::isfinite(l.value))
+        fail("the loss is no longer a number", "in epoch " + std::to_string(state.epoch + 1) + ", batch " + std::to_string(state.batch + 1),
+             "Lower the learning rate, or lengthen the warm-up");
+      model.backward(env, l.gradient, batch, saved, grads);
+      sum += l.value;
+      ++summed;
+      ++state.batch;
+      state.tokens += batch.queries.tokens() + batch.passages.tokens();
+      if (summed == options.accumulate || state.batch == batches) {
+        const double mean = 1.0 / static_cast<double>(summed);
+        const double norm = mean * gradient_norm<Model>(env, grads);
+        adam.update(env, model, grads, schedule(static_cast<Index>(adam.steps())), mean * clip_factor(norm, options.clip));
+        state.losses.push_back(sum * mean);
+        shown = state.losses.size() == 1 ? sum * mean : 0.95 * shown + 0.05 * sum * mean;
+        sum = 0;
+        summed = 0;
+        state.seconds = seconds_before + watch.seconds() - evaluating;
+        if (options.stop_after > 0 && static_cast<Index>(state.losses.size()) >= options.stop_after) return save(), state;
+        if (since_saved.seconds() > options.save_seconds) {
+          save();
+          since_saved = Stopwatch();
+        }
+      }
+      char note[96];
+      std::snprintf(note, sizeof note, "epoch %td  loss %.4f  %.0f tokens/s", state.epoch + 1, shown,
+                    static_cast<double>(state.tokens - tokens_before) / (watch.seconds() - evaluating));
+      progress.at(state.epoch * batches + state.batch, note);
+    }
+    progress.finish();
+    const Stopwatch evaluation;
+    const double metric = evaluate(state);
+    evaluating += evaluation.seconds();
+    state.dev.push_back(metric);
+    if (metric > state.best) {
+      state.best = metric;
+      state.best_epoch = state.epoch;
+      best.clear();
+      for (const auto& leaf : trained_leaves(model)) best.push_back(leaf.owned->copy());
+    }
+    ++state.epoch;  // where to go on from is the first batch of the next
+    state.batch = 0;
+    save();
+    since_saved = Stopwatch();
+  }
+  if (!best.empty()) {
+    const auto weights = trained_leaves(model);
+    for (std::size_t i = 0; i < weights.size(); ++i) *weights[i].owned = best[i].copy();
+  }
+  return state;
+}
+
+}  // namespace towpath
