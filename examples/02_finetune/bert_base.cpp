@@ -1,3 +1,3 @@
 #include "tune.hpp"
 
-finetune::Report finetune::tune_bert_base(const Task& task) { return tune_shape<towpath::BertBase>(task); }
+template finetune::Report finetune::tune_shape<towpath::BertBase>(const Task&);

@@ -1,3 +1,3 @@
 #include "tune.hpp"
 
-finetune::Report finetune::tune_bert_large(const Task& task) { return tune_shape<towpath::BertLarge>(task); }
+template finetune::Report finetune::tune_shape<towpath::BertLarge>(const Task&);

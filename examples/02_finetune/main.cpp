@@ -2,14 +2,13 @@
 // time, memory.
 //   02_finetune                                                       the embedded default: a small world, about a minute
 //   02_finetune --model DIR --collection DIR --method iaa-l           any HF BERT directory, any MS MARCO or BEIR collection
-#include "../world.hpp"
 #include "task.hpp"
 
 #include <towpath/train/checkpoint.hpp>
 #include <towpath/train/progress.hpp>
 
-#include <cmath>
-#include <sys/stat.h>
+#include <cstdlib>
+#include <unistd.h>
 
 using namespace towpath;
 using finetune::Report;
@@ -39,37 +38,6 @@ static std::string embedded_world() {
   return folder;
 }
 
-struct Compiled {
-  template <class Shape>
-  static bool is(const Config& c) {
-    return c.hidden_size == Shape::hidden && c.num_hidden_layers == Shape::layers && c.num_attention_heads == Shape::heads && c.intermediate_size == Shape::ffn &&
-           c.vocab_size == Shape::vocabulary && c.max_position_embeddings == Shape::positions && c.type_vocab_size == Shape::types;
-  }
-};
-
-static Report dispatch(const Task& task) {
-  const Config& c = task.config;
-  const std::string path = task.model + "/config.json";
-  const auto run = [&]<class Shape>(Shape, Report (*part)(const Task&)) {
-    expect_shape<Shape>(c, path);  // what the sizes do not say: epsilon, activation, kind of model
-    return part(task);
-  };
-  if (Compiled::is<world::World>(c)) return run(world::World{}, finetune::tune_world);
-  if (Compiled::is<shapes::Tiny>(c)) return run(shapes::Tiny{}, finetune::tune_tiny);
-  if (Compiled::is<shapes::Mini>(c)) return run(shapes::Mini{}, finetune::tune_mini);
-  if (Compiled::is<MiniLM>(c)) return run(MiniLM{}, finetune::tune_mini_lm);
-  if (Compiled::is<BertBase>(c)) return run(BertBase{}, finetune::tune_bert_base);
-  if (Compiled::is<BertLarge>(c)) return run(BertLarge{}, finetune::tune_bert_large);
-  // none fits: say how the nearest by width differs
-  const List<shapes::Tiny, shapes::Mini, MiniLM, BertBase, BertLarge> all;
-  if (c.hidden_size <= 128) expect_shape<shapes::Tiny>(c, path, shapes::Tiny::layers, all);
-  else if (c.hidden_size <= 256) expect_shape<shapes::Mini>(c, path, shapes::Mini::layers, all);
-  else if (c.hidden_size <= 384) expect_shape<MiniLM>(c, path, MiniLM::layers, all);
-  else if (c.hidden_size <= 768) expect_shape<BertBase>(c, path, BertBase::layers, all);
-  else expect_shape<BertLarge>(c, path, BertLarge::layers, all);
-  return {};
-}
-
 static Json to_json(const Task& t, const Report& r, double seconds) {
   const auto metrics = [&](const std::vector<double>& v) {
     Json j = Json::object();
@@ -94,10 +62,10 @@ static int run(int argc, char** argv) {
   app.add_option("--split", task.split, "the split to report on")->capture_default_str();
   app.add_option("--method", task.method, "what trains")
       ->capture_default_str()
-      ->check(CLI::IsMember({"none", "full", "bitfit", "lora", "adapter", "parallel", "iaa-s", "iaa-l", "iaa-m"}));
+      ->check(CLI::IsMember(methods::names));
   app.add_option("--budget", task.budget, "size of the modules, per cent of the backbone (none: for none, full and bitfit)")
       ->capture_default_str()
-      ->check(CLI::IsMember({"0.5", "6.7", "none"}));
+      ->check(CLI::IsMember(methods::budgets));
   app.add_option("--epochs", task.epochs, "passes over the training queries")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", task.batch, "queries per step")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--negatives", task.negatives, "hard negatives per query, from runs/bm25.train")->capture_default_str()->check(CLI::NonNegativeNumber);
@@ -119,7 +87,7 @@ static int run(int argc, char** argv) {
   app.add_option("--json", json, "write the results to this file");
   app.add_flag("--quiet", task.quiet, "no progress bars");
   CLI11_PARSE(app, argc, argv);
-  const bool plain = task.method == "none" || task.method == "full" || task.method == "bitfit";
+  const bool plain = methods::without_budget(task.method);
   if (!plain && task.budget == "none") {
     std::fprintf(stderr, "--budget none goes with the methods none, full and bitfit; for %s choose 0.5 or 6.7\n", task.method.c_str());
     return 2;
@@ -134,9 +102,8 @@ static int run(int argc, char** argv) {
     if (app.count("--budget") == 0) task.budget = "6.7";
   }
   if (plain) task.budget = "none";
-  task.config = read_config(task.model + "/config.json");
 
-  const Report r = dispatch(task);
+  const Report r = methods::with_shape_of(task.model, [&]<class Shape>(Shape) { return finetune::tune_shape<Shape>(task); });
   std::printf("\n%s%s on %s, split %s\n\n", task.method.c_str(), plain ? "" : (" at " + task.budget + " %").c_str(), task.collection.c_str(), task.split.c_str());
   std::printf("  %-12s %10s %10s %10s\n", "", "zero-shot", r.tuned.empty() ? "" : "tuned", r.tuned.empty() ? "" : "gain");
   for (std::size_t i = 0; i < r.measures.size(); ++i) {

@@ -1,3 +1,3 @@
 #include "tune.hpp"
 
-finetune::Report finetune::tune_mini(const Task& task) { return tune_shape<towpath::shapes::Mini>(task); }
+template finetune::Report finetune::tune_shape<towpath::shapes::Mini>(const Task&);

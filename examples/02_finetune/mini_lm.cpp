@@ -1,3 +1,3 @@
 #include "tune.hpp"
 
-finetune::Report finetune::tune_mini_lm(const Task& task) { return tune_shape<towpath::MiniLM>(task); }
+template finetune::Report finetune::tune_shape<towpath::MiniLM>(const Task&);

@@ -2,6 +2,7 @@
 // shape share only this.
 #pragma once
 
+#include "../methods.hpp"
 #include "../program.hpp"
 
 #include <towpath/data/collection.hpp>
@@ -22,7 +23,6 @@ struct Task {
   float dropout = 0;
   std::uint64_t seed = 42;
   bool quiet = false;
-  towpath::Config config;
 };
 
 struct Report {
@@ -31,18 +31,13 @@ struct Report {
   Index total = 0, trained = 0, steps = 0, train_tokens = 0, truncated = 0;
   double train_seconds = 0, encode_seconds = 0, rate = 0;
   Index encode_tokens = 0;
-  std::string composition;
   std::vector<double> losses, dev;
   double dev_zero_shot = 0;
   Index best_epoch = -1;
 };
 
-// One per shape, each compiled in a file of its own.
-Report tune_world(const Task&);
-Report tune_tiny(const Task&);
-Report tune_mini(const Task&);
-Report tune_mini_lm(const Task&);
-Report tune_bert_base(const Task&);
-Report tune_bert_large(const Task&);
+// Compiled for each shape in a file of its own.
+template <class Shape>
+Report tune_shape(const Task&);
 
 }  // namespace finetune

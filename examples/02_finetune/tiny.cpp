@@ -1,3 +1,3 @@
 #include "tune.hpp"
 
-finetune::Report finetune::tune_tiny(const Task& task) { return tune_shape<towpath::shapes::Tiny>(task); }
+template finetune::Report finetune::tune_shape<towpath::shapes::Tiny>(const Task&);

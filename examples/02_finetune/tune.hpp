@@ -9,39 +9,6 @@ namespace finetune {
 
 using namespace towpath;
 
-// A budget is a share of the backbone's weights, in tenths of a per cent, as the IAA paper counts it: weights without biases, the size of
-// each method's modules made equal. `units` is how many rows of width H one step of rank costs in the whole model.
-template <class Shape>
-constexpr Index backbone = parameters<Bert<Shape, Repeat<Shape::layers, TransformerLayer<Shape>>>>().total;
-template <class Shape>
-constexpr Index rank_for(Index tenths, Index units) {
-  const Index per_rank = units * Shape::hidden;
-  const Index rank = (tenths * backbone<Shape> / 1000 + per_rank / 2) / per_rank;
-  return rank < 1 ? 1 : rank;
-}
-
-// Ranks of a budget. On BERT-base they are the paper's: 16 / 200 for adapters and LoRA; 8, 8 / 100, 100 for IAA-S; 12, 12 / 50, 300 for IAA-L;
-// 15, 24 / 185, 960 for IAA-M (bounded by the width, since a bottleneck is narrower than what it bridges).
-template <class Shape, Index tenths>
-struct Ranks {
-  static constexpr Index L = Shape::layers;
-  static constexpr Index whole = rank_for<Shape>(tenths, 4 * L);                 // two modules a layer, two matrices each
-  static constexpr Index parallel = rank_for<Shape>(tenths, 2 * L);              // one module a layer
-  static constexpr bool large = tenths > 20;
-  // IAA-S: the same inside and aside, two of each a layer
-  static constexpr Index s = whole / 2 < 1 ? 1 : whole / 2;
-  // IAA-L: the paper halves differently at its two budgets
-  static constexpr Index l_inside = large ? (whole / 4 < 1 ? 1 : whole / 4) : (whole * 3 / 4 < 1 ? 1 : whole * 3 / 4);
-  static constexpr Index l_aside = large ? whole * 3 / 2 : l_inside;
-  // IAA-M: one aside module for the whole stack
-  static constexpr Index m_inside = large ? whole * 37 / 40 : (whole * 15 / 16 < 1 ? 1 : whole * 15 / 16);
-  static constexpr Index m_wanted = large ? whole * 24 / 5 : whole * 3 / 2;
-  static constexpr Index m_aside = m_wanted < Shape::hidden ? m_wanted : Shape::hidden - 1;
-};
-static_assert(Ranks<BertBase, 5>::whole == 15 || Ranks<BertBase, 5>::whole == 16);
-
-template <class Shape, class... Methods>
-using Layers = Repeat<Shape::layers, TransformerLayer<Shape, Methods...>>;
 template <class Encoder>
 using Retriever = BiEncoder<Encoder, MeanPooling, Cosine>;
 
@@ -153,31 +120,13 @@ Report tune(const Task& task, double usual_rate) {
     r.tuned = values;
     if (!task.run.empty()) write_run(task.run, run, c);
     if (!folder.empty()) save_trainable(model, folder + "/adapter.safetensors", {{"method", task.method}, {"budget", task.budget}, {"shape", std::string(Encoder::shape::name)}});
-  } else {
-    r.composition = "the backbone alone";
   }
   return r;
 }
 
-// Learning rates that did best on dev in the runs of bench/RESULTS.md; --lr overrides them.
 template <class Shape>
 Report tune_shape(const Task& task) {
-  const auto at_budget = [&]<Index tenths>(std::integral_constant<Index, tenths>) -> Report {
-    using R = Ranks<Shape, tenths>;
-    using Inside = Adapter<R::l_inside>;
-    if (task.method == "lora") return tune<Bert<Shape, Layers<Shape, LoRA<R::whole, Alpha<2 * R::whole>>>>>(task, 1e-3);
-    if (task.method == "adapter") return tune<Bert<Shape, Layers<Shape, Adapter<R::whole>>>>(task, 1e-3);
-    if (task.method == "parallel") return tune<Bert<Shape, Layers<Shape, Adapter<R::parallel, at::BesideFfn>>>>(task, 1e-3);
-    if (task.method == "iaa-s")
-      return tune<Bert<Shape, Layers<Shape, Adapter<R::s>, Pathway<Aside<R::s>, at::OutsideAttention, at::OutsideFfn>>>>(task, 1e-3);
-    if (task.method == "iaa-l") return tune<Bert<Shape, Layers<Shape, Inside, Pathway<Aside<R::l_aside>>>>>(task, 1e-3);
-    return tune<Bert<Shape, Layers<Shape, Adapter<R::m_inside>>, Pathway<Aside<R::m_aside>>>>(task, 1e-3);
-  };
-  if (task.method == "none") return tune<Bert<Shape, Layers<Shape>>>(task, 0);
-  if (task.method == "full") return tune<Bert<Shape, Layers<Shape, FullTuning>, FullTuning>>(task, 5e-5);
-  if (task.method == "bitfit") return tune<Bert<Shape, Layers<Shape, BitFit>, BitFit>>(task, 2e-3);
-  if (task.budget == "0.5") return at_budget(std::integral_constant<Index, 5>{});
-  return at_budget(std::integral_constant<Index, 67>{});
+  return methods::with_method<Shape>(task.method, task.budget, [&]<class Encoder>(double rate) { return tune<Encoder>(task, rate); });
 }
 
 }  // namespace finetune

@@ -1,4 +1,3 @@
-#include "../world.hpp"
 #include "tune.hpp"
 
-finetune::Report finetune::tune_world(const Task& task) { return tune_shape<world::World>(task); }
+template finetune::Report finetune::tune_shape<world::World>(const Task&);

@@ -60,7 +60,8 @@ struct Relu {
   static constexpr std::string_view name = "relu";
   template <class T>
   static T value(const T& x) {
-    return slope(x) * x;
+    if constexpr (std::is_arithmetic_v<T>) return x < 0 ? T(0) : x;
+    else return select(x < T(0), T(0), x);
   }
   template <class T>
   static T slope(const T& x) {

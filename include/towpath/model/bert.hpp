@@ -93,8 +93,10 @@ struct Bert {
 
   private:
     void require_weights() const {
-      if (!embeddings.word.empty() && !embeddings.norm.bias.empty()) return;
-      fail("this model has no weights yet", "\"" + unloaded(*this) + "\" was never filled",
+      if (!tables && !embeddings.word.empty() && !embeddings.norm.bias.empty()) return;
+      const std::string name = unloaded(*this);  // tables that train are never empty: ask the layers
+      if (name.empty()) return;
+      fail("this model has no weights yet", "\"" + name + "\" was never filled",
            "Call load(model, Safetensors{…}) first, or initialise(model, seed, Fill::everything) to start from nothing");
     }
   };

@@ -23,8 +23,10 @@ struct LayerNormTuning {
 
 // Freeze<Arch>: an architecture of which nothing trains, whatever its methods say: the same parameters under the same names, forward only.
 template <class Arch>
-struct Freeze {
+struct Freeze : Arch {
   static constexpr bool trains = false;
+  template <class Part>
+  static constexpr bool receives_gradient = false;
 
   template <class Env>
   struct On : Arch::template On<Env> {
@@ -39,7 +41,8 @@ struct Freeze {
     template <class Pass>
     static constexpr bool uses_input = false;
 
-    template <class Pass, Rows<Env> X>
+    template <class Pass, class X>  // rows or ids, whichever the architecture takes
+      requires requires(const Base& base, Env& env, const X& x, Saved<Pass>& saved) { base.template forward<Quiet<Pass>>(env, x, saved); }
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
       static_assert(!Pass::wants_input, "[towpath] Freeze: nothing below a frozen part may train, since its backward does not exist; freeze "
                                         "the lower part too, or leave this one unfrozen and give it no methods");

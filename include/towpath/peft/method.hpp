@@ -88,10 +88,19 @@ template <class M>
 struct FamilyOf<M> {
   using type = typename M::family;
 };
+// at::Outside is at::OutsideLayer or at::OutsideModel by another name.
+template <class S, class T>
+inline constexpr bool one_place = std::is_same_v<S, T> || (S::rule == at::Rule::branch && T::rule == at::Rule::branch &&
+                                                           S::path_name.view().empty() && T::path_name.view().empty());
+template <class S, class... T>
+consteval bool among(List<T...>) {
+  return (one_place<S, T> || ...);
+}
 // May A and B stand together at one site? Names would collide if they are of one family.
 template <class A, class B, class... S>
 consteval bool same_name_at(List<S...>) {
-  return std::is_same_v<typename FamilyOf<A>::type, typename FamilyOf<B>::type> && ((claims<A, S> && claims<B, S> && S::rule != at::Rule::owner) || ...);
+  return std::is_same_v<typename FamilyOf<A>::type, typename FamilyOf<B>::type> &&
+         ((S::rule != at::Rule::owner && among<S>(typename B::sites::list{})) || ...);
 }
 template <class M, class... S>
 consteval bool tunes_weights(List<S...>) {
@@ -132,6 +141,7 @@ consteval bool check_methods() {
 // Tagged<"b", Method>: the same method once more, its parameters one step further down (… .b.lora_A.weight).
 template <fixed_string name, class M>
 struct Tagged {
+  using family = Tagged<name, typename detail::FamilyOf<M>::type>;
   using sites = typename M::sites;
   template <class Env, class Site, Index... widths>
   struct Module : M::template Module<Env, Site, widths...> {

@@ -51,7 +51,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
   const auto batches = sampler.epoch(0).count();
   const Index steps_per_epoch = (batches + options.accumulate - 1) / options.accumulate;
   const LinearSchedule schedule{options.epochs * steps_per_epoch, options.warmup};
-  Progress progress("train ", options.epochs * batches, options.progress);
+  Progress progress("train ", options.epochs * batches, options.progress, state.epoch * batches + state.batch);
   Stopwatch watch, since_saved;
   const double seconds_before = state.seconds;
   const Index tokens_before = state.tokens;

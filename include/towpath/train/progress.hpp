@@ -27,23 +27,22 @@ inline std::string clock_time(double seconds) {
   return text;
 }
 
-// A progress bar on long work: on a terminal one line that is written over, four times a second; elsewhere (a log) a line every twenty
+// A progress bar on long work: on a terminal one line that is written over, four times a second; elsewhere (a log) a line every ten
 // seconds. Silent if out is null.
 class Progress {
 public:
-  Progress(std::string what, Index total, std::FILE* out = stderr)
-      : what_(std::move(what)), total_(total > 0 ? total : 1), out_(out), terminal_(out && ::isatty(::fileno(out))) {}
+  // `already`: what was done before this bar began (a resumed run); it counts in the bar but not in the estimate of what remains.
+  Progress(std::string what, Index total, std::FILE* out = stderr, Index already = 0)
+      : what_(std::move(what)), total_(total > 0 ? total : 1), first_(already), out_(out), terminal_(out && ::isatty(::fileno(out))) {}
   ~Progress() { finish(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  // `done` of the total, and something to show beside it. Work that was done before this bar began (a resumed run) counts in the bar
-  // but not in the estimate of what remains.
+  // `done` of the total, and something to show beside it.
   void at(Index done, const std::string& note = {}) {
     if (!out_) return;
-    if (first_ < 0) first_ = done > 0 ? done - 1 : 0;
     const double now = watch_.seconds();
-    if (done < total_ && now - shown_ < (terminal_ ? 0.25 : 20.0)) return;
+    if (done < total_ && now - shown_ < (terminal_ ? 0.25 : 10.0)) return;
     shown_ = now;
     const double share = static_cast<double>(done) / static_cast<double>(total_);
     const double left = done > first_ ? now / static_cast<double>(done - first_) * static_cast<double>(total_ - done) : 0;
@@ -68,10 +67,10 @@ public:
 
 private:
   std::string what_;
-  Index total_, first_ = -1;
+  Index total_, first_;
   std::FILE* out_;
   bool terminal_, open_ = false;
-  double shown_ = -100;
+  double shown_ = 0;
   Stopwatch watch_;
 };
 

@@ -70,6 +70,12 @@ struct Ops : reference::Ops<T> {
     });
   }
 
+  // four masks from one block of random numbers
+  template <class Env>
+  static void dropout(Env& env, Mask mask, W y) {
+    rows(env, y, [&](Index t) { masked(mask, t * y.columns, y.row(t), y.columns); });
+  }
+
   template <class Env>
   static void layer_norm(Env& env, V x, V gain, V bias, double epsilon, W y, W stats) {
     const T n = T(x.columns);
@@ -129,9 +135,11 @@ struct Ops : reference::Ops<T> {
         if (mask.rate == 0) {
           out(p);
         } else {
-          std::vector<T> dropped(p.data, p.data + p.size());
-          for (Index i = 0; i < p.size(); ++i) dropped[static_cast<std::size_t>(i)] *= T(mask(static_cast<std::uint64_t>(p.data - saved.data + i)));
-          out(V{dropped.data(), n, l + n});
+          Scratch space;
+          T* dropped = space.numbers(p.size());
+          std::copy(p.data, p.data + p.size(), dropped);
+          masked(mask, p.data - saved.data, dropped, p.size());
+          out(V{dropped, n, l + n});
         }
       }
     });
@@ -143,26 +151,26 @@ struct Ops : reference::Ops<T> {
     const Index d = q.columns / heads, l = pk.rows;
     const T scale = T(1) / std::sqrt(T(d));
     const std::vector<Index> starts = saved_starts(s, heads, l);
-    const auto one = [&](Index seq, Index head, std::vector<T>& space) {
+    const auto one = [&](Index seq, Index head, Scratch& space) {
       const Index c = head * d, n = s.length(seq), b = s.begin(seq), m = l + n;
       if (n == 0) return;
       const T* first = saved.data + starts[static_cast<std::size_t>(seq)] + head * n * m;
       const V p{first, n, m};
-      space.resize(static_cast<std::size_t>(mask.rate == 0 ? n * m : 2 * n * m));
-      const W ds{space.data(), n, m};
+      T* scratch = space.numbers(mask.rate == 0 ? n * m : 2 * n * m);
+      const W ds{scratch, n, m};
       const auto g = matrix<T>(part(dy, b, n, c, d));
       V kept = p;
       if (mask.rate != 0) {
-        T* dropped = space.data() + n * m;
-        for (Index i = 0; i < n * m; ++i) dropped[i] = first[i] * T(mask(static_cast<std::uint64_t>(first - saved.data + i)));
+        T* dropped = scratch + n * m;
+        std::copy(first, first + n * m, dropped);
+        masked(mask, first - saved.data, dropped, n * m);
         kept = V{dropped, n, m};
       }
       matrix<T>(W{dv.row(b) + c, n, d, dv.stride}).noalias() = matrix<T>(kept.column_block(l, n)).transpose() * g;
       if (!dpv.empty()) matrix<T>(dpv.column_block(c, d)).noalias() += matrix<T>(kept.column_block(0, l)).transpose() * g;
       matrix<T>(ds.column_block(l, n)).noalias() = g * matrix<T>(part(v, b, n, c, d)).transpose();
       if (l) matrix<T>(ds.column_block(0, l)).noalias() = g * matrix<T>(pv.column_block(c, d)).transpose();
-      if (mask.rate != 0)
-        for (Index i = 0; i < n * m; ++i) ds.data[i] *= T(mask(static_cast<std::uint64_t>(first - saved.data + i)));
+      if (mask.rate != 0) masked(mask, first - saved.data, ds.data, n * m);
       for (Index i = 0; i < n; ++i) {
         const T mean = simd::accumulate<T>(m, [](B x, B z) { return x * z; }, p.row(i), ds.row(i));
         simd::map<T>(m, ds.row(i), [=](B x, B z) { return x * (z - B(mean)) * B(scale); }, p.row(i), ds.row(i));
@@ -176,18 +184,31 @@ struct Ops : reference::Ops<T> {
     };
     if (l) {  // the prefix rows sum over sequences: one head at a time belongs to one piece, sequences in order
       env.rows(heads, 1, [&](Index head, Index) {
-        std::vector<T> space;
+        Scratch space;
         for (Index seq = 0; seq < s.count(); ++seq) one(seq, head, space);
       });
     } else {
       env.rows(s.count() * heads, grain(s, heads), [&](Index first, Index last) {
-        std::vector<T> space;
+        Scratch space;
         for (Index job = first; job < last; ++job) one(job / heads, job % heads, space);
       });
     }
   }
 
 private:
+  // Room for one piece of work, aligned like every tensor: the order in which Eigen adds depends on how numbers lie, and so the bits
+  // of a result would otherwise depend on what the heap looked like.
+  class Scratch {
+  public:
+    T* numbers(Index n) {
+      if (const auto bytes = static_cast<std::size_t>(n) * sizeof(T); buffer_.size() < bytes) buffer_ = Buffer<Host>(bytes);
+      return static_cast<T*>(buffer_.data());
+    }
+
+  private:
+    Buffer<Host> buffer_;
+  };
+
   static V part(V x, Index row, Index rows, Index column, Index columns) { return {x.row(row) + column, rows, columns, x.stride}; }
 
   static std::vector<Index> saved_starts(const Sequences& s, Index heads, Index prefix) {
@@ -198,6 +219,14 @@ private:
       at += heads * s.length(i) * (prefix + s.length(i));
     }
     return starts;
+  }
+  // y[i] *= mask(start + i)
+  static void masked(Mask mask, Index start, T* y, Index n) {
+    for (Index j = 0; j < n;) {
+      const auto i = static_cast<std::uint64_t>(start + j);
+      const auto block = mask.block(i / 4);
+      for (std::uint64_t k = i % 4; k < 4 && j < n; ++k, ++j) y[j] *= T(block[k]);
+    }
   }
   static Index grain(const Sequences& s, Index heads) {
     const Index jobs = s.count() * heads;

@@ -7,6 +7,7 @@
 #include "towpath/base/random.hpp"
 #include "towpath/tensor/tensor.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -26,9 +27,13 @@ struct Mask {
   std::uint64_t seed = 0, position = 0;
 
   // 0 or 1 / (1 - rate) for element i.
-  float operator()(std::uint64_t i) const {
-    if (rate == 0) return 1;
-    return static_cast<float>(Philox::block(seed, position, i / 4)[i % 4] * 0x1p-32) < rate ? 0.0f : 1.0f / (1.0f - rate);
+  float operator()(std::uint64_t i) const { return rate == 0 ? 1.0f : block(i / 4)[i % 4]; }
+  // The same for elements 4 b … 4 b + 3.
+  std::array<float, 4> block(std::uint64_t b) const {
+    std::array<float, 4> m{};
+    const auto bits = Philox::block(seed, position, b);
+    for (std::size_t k = 0; k < 4; ++k) m[k] = static_cast<float>(bits[k] * 0x1p-32) < rate ? 0.0f : 1.0f / (1.0f - rate);
+    return m;
   }
 };
 

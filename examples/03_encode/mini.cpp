@@ -1,0 +1,3 @@
+#include "encode.hpp"
+
+template towpath::Json encoding::encode_shape<towpath::shapes::Mini>(const Task&);

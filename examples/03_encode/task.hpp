@@ -1,0 +1,21 @@
+// What 03_encode was asked to do.
+#pragma once
+
+#include "../methods.hpp"
+#include "../program.hpp"
+
+#include <string>
+
+namespace encoding {
+
+struct Task {
+  std::string model, in, out, adapter, method = "none", budget = "none", pooling = "mean";
+  towpath::Index max_length = 256, threads = 0;
+  bool dot = false;
+};
+
+// Compiled for each shape in a file of its own.
+template <class Shape>
+towpath::Json encode_shape(const Task&);
+
+}  // namespace encoding

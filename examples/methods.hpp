@@ -1,0 +1,93 @@
+// The methods and backbone shapes that the examples are compiled for, by the names their options give them.
+#pragma once
+
+#include "world.hpp"
+
+#include <towpath/autodiff/visit.hpp>
+#include <towpath/base/check.hpp>
+#include <towpath/io/config.hpp>
+#include <towpath/model/bert.hpp>
+#include <towpath/peft/adapter.hpp>
+#include <towpath/peft/full.hpp>
+#include <towpath/peft/lora.hpp>
+#include <towpath/peft/pathway.hpp>
+
+#include <string>
+#include <vector>
+
+namespace methods {
+
+using namespace towpath;
+
+inline const std::vector<std::string> names{"none", "full", "bitfit", "lora", "adapter", "parallel", "iaa-s", "iaa-l", "iaa-m"};
+inline const std::vector<std::string> budgets{"0.5", "6.7", "none"};
+
+// These attach nothing, so they have one size only.
+inline bool without_budget(const std::string& method) { return method == "none" || method == "full" || method == "bitfit"; }
+
+template <class Shape, class... Ms>
+using Layers = Repeat<Shape::layers, TransformerLayer<Shape, Ms...>>;
+
+// A budget is a share of the backbone's weights, as the IAA paper counts it: weights without biases, every method made as large as an
+// adapter pair of rank `whole` in each layer. On BERT-base that gives the paper's own ranks: 16 / 200 for adapters and LoRA, 8, 8 /
+// 100, 100 for IAA-S, 12, 12 / 50, 300 for IAA-L, 15, 24 / 185, 767 for IAA-M (the paper's 960 is wider than the model: a bottleneck here
+// is narrower than what it bridges).
+template <class Shape, Index tenths>
+struct Ranks {
+  static constexpr bool large = tenths > 20;
+  static constexpr Index total = parameters<Bert<Shape, Layers<Shape>>>().total;
+  static constexpr Index at_least_one(Index r) { return r < 1 ? 1 : r; }
+  // 589,824 of BERT-base's weights are rank 16, and 7,372,800 rank 200; the same share of another backbone, rounded
+  static constexpr Index base_total = parameters<Bert<BertBase, Layers<BertBase>>>().total;
+  static constexpr Index base_weights = (large ? 200 : 16) * 24 * 2 * 768;
+  static constexpr Index per_rank = Shape::layers * 4 * Shape::hidden;
+  static constexpr Index whole = at_least_one(static_cast<Index>(static_cast<double>(base_weights) * static_cast<double>(total) / static_cast<double>(base_total) / static_cast<double>(per_rank) + 0.5));
+  static constexpr Index parallel = 2 * whole;
+  static constexpr Index s = at_least_one(whole / 2);
+  static constexpr Index l_inside = at_least_one(large ? whole / 4 : whole * 3 / 4), l_aside = large ? whole * 3 / 2 : l_inside;
+  static constexpr Index m_inside = at_least_one(large ? whole * 37 / 40 : whole * 15 / 16);
+  static constexpr Index m_wanted = large ? whole * 24 / 5 : whole * 3 / 2;
+  static constexpr Index m_aside = m_wanted < Shape::hidden ? at_least_one(m_wanted) : Shape::hidden - 1;
+};
+static_assert(Ranks<BertBase, 5>::whole == 16 && Ranks<BertBase, 67>::whole == 200);
+static_assert(Ranks<BertBase, 5>::l_inside == 12 && Ranks<BertBase, 67>::l_inside == 50 && Ranks<BertBase, 67>::l_aside == 300);
+static_assert(Ranks<BertBase, 5>::m_inside == 15 && Ranks<BertBase, 5>::m_aside == 24 && Ranks<BertBase, 67>::m_inside == 185);
+
+// f.template operator()<Encoder>(learning rate) for the composition of that name. The rates did best on dev in the runs of bench/RESULTS.md.
+template <class Shape, class F>
+auto with_method(const std::string& method, const std::string& budget, const F& f) {
+  const auto sized = [&]<Index tenths>(std::integral_constant<Index, tenths>) {
+    using R = Ranks<Shape, tenths>;
+    if (method == "lora") return f.template operator()<Bert<Shape, Layers<Shape, LoRA<R::whole, Alpha<2 * R::whole>>>>>(1e-3);
+    if (method == "adapter") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::whole>>>>(1e-3);
+    if (method == "parallel") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::parallel, at::BesideFfn>>>>(1e-3);
+    if (method == "iaa-s")
+      return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::s>, Pathway<Aside<R::s>, at::OutsideAttention, at::OutsideFfn>>>>(1e-3);
+    if (method == "iaa-l") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::l_inside>, Pathway<Aside<R::l_aside>>>>>(1e-3);
+    return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::m_inside>>, Pathway<Aside<R::m_aside>>>>(1e-3);
+  };
+  if (method == "full") return f.template operator()<Bert<Shape, Layers<Shape, FullTuning>, FullTuning>>(5e-5);
+  if (method == "bitfit") return f.template operator()<Bert<Shape, Layers<Shape, BitFit>, BitFit>>(2e-3);
+  if (method == "none") return f.template operator()<Bert<Shape, Layers<Shape>>>(0.0);
+  return budget == "0.5" ? sized(std::integral_constant<Index, 5>{}) : sized(std::integral_constant<Index, 67>{});
+}
+
+// f(Shape{}) for the shape that a checkpoint's config.json asks for, or a sentence that says how the nearest differs.
+template <class F>
+auto with_shape_of(const std::string& folder, const F& f) {
+  const std::string path = folder + "/config.json";
+  const Config c = read_config(path);
+  const List<shapes::Tiny, shapes::Mini, MiniLM, BertBase, BertLarge> built_in;
+  const auto call = [&]<class Shape>(Shape shape) {
+    expect_shape<Shape>(c, path, Shape::layers, built_in);
+    return f(shape);
+  };
+  if (c.vocab_size == world::World::vocabulary) return call(world::World{});
+  if (c.hidden_size <= shapes::Tiny::hidden) return call(shapes::Tiny{});
+  if (c.hidden_size <= shapes::Mini::hidden) return call(shapes::Mini{});
+  if (c.hidden_size <= MiniLM::hidden) return call(MiniLM{});
+  if (c.hidden_size <= BertBase::hidden) return call(BertBase{});
+  return call(BertLarge{});
+}
+
+}  // namespace methods

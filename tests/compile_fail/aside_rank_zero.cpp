@@ -1,0 +1,7 @@
+// expects: a bottleneck.s rank must be at least 1 and smaller than the width it bridges
+#include "towpath/model/shapes.hpp"
+#include "towpath/model/transformer_layer.hpp"
+#include "towpath/peft/pathway.hpp"
+
+using namespace towpath;
+static_assert(TransformerLayer<MiniLM, Pathway<Aside<0>>>::trains);

@@ -1,0 +1,7 @@
+// expects: two methods claim at::KeysValues: keep one prefix, or put them in different Segments
+#include "towpath/model/shapes.hpp"
+#include "towpath/model/transformer_layer.hpp"
+#include "towpath/peft/prefix.hpp"
+
+using namespace towpath;
+static_assert(TransformerLayer<MiniLM, Prefix<16>, Prefix<8>>::trains);

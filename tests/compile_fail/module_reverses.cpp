@@ -1,0 +1,19 @@
+// expects: a module needs `template <class Pass> InputGradient<Env, Pass> backward.Env&, View<Env> dy, View<Env> x
+#include "towpath/autodiff/module.hpp"
+#include "towpath/backend/environment.hpp"
+
+using namespace towpath;
+using Env = Reference<float>;
+struct Mine {
+  static constexpr bool trains = false;
+  struct Grads {};
+  template <class F, class... Ms>
+  static void visit(F&&, const Path&, Ms&...);
+  template <class Pass>
+  struct Saved {};
+  template <class Pass>
+  static constexpr bool uses_input = false;
+  template <class Pass>
+  Tensor<Env> forward(Env&, View<Env>, Saved<Pass>&) const;
+};
+static_assert(check_module<Mine, Env>());

@@ -1,0 +1,13 @@
+// Numbers: tuning.py.
+#include "tuning.hpp"
+#include "towpath/peft/full.hpp"
+
+using namespace parity;
+
+TEST_CASE("bitfit trains as in PyTorch") {
+  like_pytorch<Retriever<Stack<BitFit>, BitFit>>("bitfit");
+}
+
+TEST_CASE("full trains as in PyTorch") {
+  like_pytorch<Retriever<Stack<FullTuning>, FullTuning>>("full");
+}
