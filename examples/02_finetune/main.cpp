@@ -45,7 +45,7 @@ static Json to_json(const Task& t, const Report& r, double seconds) {
     return j;
   };
   return {{"model", t.model}, {"collection", t.collection}, {"split", t.split}, {"method", t.method}, {"budget", t.budget}, {"seed", t.seed}, {"epochs", t.epochs},
-          {"batch", t.batch}, {"negatives", t.negatives}, {"learning_rate", r.rate}, {"zero_shot", metrics(r.zero_shot)}, {"tuned", metrics(r.tuned)},
+          {"train_queries", t.train_queries}, {"batch", t.batch}, {"negatives", t.negatives}, {"learning_rate", r.rate}, {"zero_shot", metrics(r.zero_shot)}, {"tuned", metrics(r.tuned)},
           {"parameters", {{"total", r.total}, {"trained", r.trained}, {"per_cent", 100.0 * static_cast<double>(r.trained) / static_cast<double>(r.total)}}},
           {"dev", {{"zero_shot", r.dev_zero_shot}, {"ndcg_10", r.dev}, {"best_epoch", r.best_epoch + 1}}}, {"steps", r.steps}, {"losses", r.losses},
           {"train", {{"seconds", r.train_seconds}, {"tokens", r.train_tokens}}}, {"encode", {{"seconds", r.encode_seconds}, {"tokens", r.encode_tokens}}},
@@ -68,6 +68,7 @@ static int run(int argc, char** argv) {
       ->check(CLI::IsMember(methods::budgets));
   app.add_option("--epochs", task.epochs, "passes over the training queries")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", task.batch, "queries per step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--train-queries", task.train_queries, "train on a fixed sample of so many queries (0: all)")->capture_default_str()->check(CLI::NonNegativeNumber);
   app.add_option("--negatives", task.negatives, "hard negatives per query, from runs/bm25.train")->capture_default_str()->check(CLI::NonNegativeNumber);
   app.add_option("--lr", task.rate, "learning rate (default: the method's)")->check(CLI::PositiveNumber);
   app.add_option("--temperature", task.temperature, "of InfoNCE")->capture_default_str()->check(CLI::PositiveNumber);

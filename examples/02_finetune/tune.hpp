@@ -12,15 +12,6 @@ using namespace towpath;
 template <class Encoder>
 using Retriever = BiEncoder<Encoder, MeanPooling, Cosine>;
 
-template <class Env, class Model>
-std::pair<std::vector<double>, Run> measure(Env& env, const Model& model, Retrieval& retrieval, const Qrels& qrels, const std::vector<Measure>& measures) {
-  Run run = retrieval.run(model, env, qrels);
-  const Evaluation e = retrieval.evaluate(run, qrels, measures);
-  std::vector<double> values;
-  for (const Measure& m : measures) values.push_back(e.mean(m));
-  return {values, std::move(run)};
-}
-
 // Train and dev judgements: the collection's own, or a fixed tenth of train (by a hash of the query's id) where there is no dev split.
 inline std::pair<Qrels, Qrels> train_and_dev(const Collection& c) {
   Qrels train = c.qrels("train"), dev;
@@ -35,6 +26,15 @@ inline std::pair<Qrels, Qrels> train_and_dev(const Collection& c) {
     for (const auto& list : r->of) r->judged += !list.empty(), r->pairs += static_cast<Index>(list.size());
   }
   return {std::move(train), std::move(dev)};
+}
+
+// Keeps `wanted` of the queries that have judgements, always the same ones (the smallest hashes of their ids).
+inline void keep_some(Qrels& qrels, const Collection& c, Index wanted) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  for (std::size_t q = 0; q < qrels.of.size(); ++q)
+    if (!qrels.of[q].empty()) order.emplace_back(stream_of(c.queries.id(static_cast<Index>(q))), q);
+  std::sort(order.begin(), order.end());
+  for (std::size_t i = static_cast<std::size_t>(wanted); i < order.size(); ++i) qrels.of[order[i].second].clear();
 }
 
 inline void write_run(const std::string& path, const Run& run, const Collection& c) {
@@ -67,25 +67,35 @@ Report tune(const Task& task, double usual_rate) {
   for (const auto& [what, texts] : {std::pair{"documents", &c.documents}, std::pair{"queries", &c.queries}})
     if (texts->empty && out) std::fprintf(out, "note: %td of the %s are empty\n", texts->empty, what);
   const Qrels test = c.qrels(task.split);
-  Retrieval retrieval(c, words, {.query_length = query_length, .document_length = passage_length, .depth = task.depth, .progress = out});
+  Retrieval<Env> retrieval(c, words, {.query_length = query_length, .document_length = passage_length, .depth = task.depth, .progress = out});
   const std::vector<Measure> measures{measure::ndcg(10), measure::mrr(10), measure::map(), measure::recall(task.depth)};
+
+  // with the model that was indexed last
+  const auto means = [&](const Run& run, const Qrels& qrels) {
+    const Evaluation e = retrieval.evaluate(run, qrels, measures);
+    std::vector<double> values;
+    for (const Measure& m : measures) values.push_back(e.mean(m));
+    return values;
+  };
 
   Report r;
   for (const Measure& m : measures) r.measures.push_back(m.name());
   r.total = count.total;
   r.trained = count.trainable;
-  {
-    const Stopwatch watch;
-    auto [values, run] = measure(env, model, retrieval, test, measures);
-    r.zero_shot = values;
-    r.encode_seconds = watch.seconds();
-    r.encode_tokens = retrieval.tally().tokens;
-    r.truncated = retrieval.tally().truncated;
-    if (out && r.truncated) std::fprintf(out, "note: %td texts were longer than %td (queries) or %td (documents) tokens and were cut\n", r.truncated, query_length, passage_length);
-    if (!Model::trains && !task.run.empty()) write_run(task.run, run, c);
-  }
+  const Stopwatch watch;
+  retrieval.index(model, env);
+  const Run untuned = retrieval.search(model, env, test);
+  r.zero_shot = means(untuned, test);
+  r.encode_seconds = watch.seconds();
+  r.encode_tokens = retrieval.tally().tokens;
+  r.truncated = retrieval.tally().truncated;
+  if (out && r.truncated)
+    std::fprintf(out, "note: %td texts were longer than %td (queries) or %td (documents) tokens and were cut\n", r.truncated, query_length, passage_length);
+  if (!Model::trains && !task.run.empty()) write_run(task.run, untuned, c);
   if constexpr (Model::trains) {
-    const auto [train_qrels, dev] = train_and_dev(c);
+    auto split = train_and_dev(c);
+    if (task.train_queries > 0) keep_some(split.first, c, task.train_queries);
+    const Qrels &train_qrels = split.first, &dev = split.second;  // (clang 14 cannot capture a structured binding)
     const auto runs = c.runs;
     const bool mined = task.negatives > 0 && std::find(runs.begin(), runs.end(), "bm25.train") != runs.end();
     const SamplerOptions sampling{.batch = task.batch, .query_length = query_length, .passage_length = passage_length, .negatives = mined ? task.negatives : 0, .seed = task.seed};
@@ -98,15 +108,18 @@ Report tune(const Task& task, double usual_rate) {
     LoopOptions loop{.epochs = task.epochs, .warmup = task.warmup, .clip = task.clip, .resume = !task.resume.empty(), .stop_after = task.stop_after, .progress = out};
     if (!folder.empty()) loop.state = folder + "/state.safetensors";
     char numbers[200];
-    std::snprintf(numbers, sizeof numbers, " epochs %td batch %td negatives %td lr %g temperature %g dropout %g seed %llu lengths %td %td", task.epochs, task.batch, sampling.negatives, rate,
+    std::snprintf(numbers, sizeof numbers, " queries %td epochs %td batch %td negatives %td lr %g temperature %g dropout %g seed %llu lengths %td %td", sampler.count(), task.epochs, task.batch, sampling.negatives, rate,
                   task.temperature, static_cast<double>(task.dropout), static_cast<unsigned long long>(task.seed), query_length, passage_length);
     loop.identity = task.method + (count.trainable == count.total ? "" : " at " + task.budget + " %") + " on " + std::string(Encoder::shape::name) + "," + numbers;
     if (!folder.empty()) make_folder(folder);
 
-    const std::vector<Measure> chosen{measure::ndcg(10)};
-    r.dev_zero_shot = measure(env, model, retrieval, dev, chosen).first[0];
+    const auto dev_ndcg = [&] { return means(retrieval.search(model, env, dev), dev)[0]; };
+    r.dev_zero_shot = dev_ndcg();
+    Index indexed = -1;  // the epoch whose model the index holds
     const TrainState state = train(model, env, adam, sampler, InfoNce{.temperature = task.temperature}, loop, [&](const TrainState& s) {
-      const double metric = measure(env, model, retrieval, dev, chosen).first[0];
+      retrieval.index(model, env);
+      indexed = s.epoch;
+      const double metric = dev_ndcg();
       if (out) std::fprintf(out, "epoch %td: loss %.4f, dev nDCG@10 %.4f (zero-shot %.4f)\n", s.epoch + 1, s.losses.empty() ? 0.0 : s.losses.back(), metric, r.dev_zero_shot);
       return metric;
     });
@@ -116,8 +129,9 @@ Report tune(const Task& task, double usual_rate) {
     r.losses = state.losses;
     r.dev = state.dev;
     r.best_epoch = state.best_epoch;
-    auto [values, run] = measure(env, model, retrieval, test, measures);
-    r.tuned = values;
+    if (indexed != state.best_epoch) retrieval.index(model, env);
+    const Run run = retrieval.search(model, env, test);
+    r.tuned = means(run, test);
     if (!task.run.empty()) write_run(task.run, run, c);
     if (!folder.empty()) save_trainable(model, folder + "/adapter.safetensors", {{"method", task.method}, {"budget", task.budget}, {"shape", std::string(Encoder::shape::name)}});
   }

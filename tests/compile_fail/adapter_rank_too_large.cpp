@@ -1,4 +1,4 @@
-// expects: a bottleneck.s rank must be at least 1 and smaller than the width it bridges
+// expects: Adapter: the rank must be smaller than the width it bridges
 #include "towpath/model/shapes.hpp"
 #include "towpath/model/transformer_layer.hpp"
 #include "towpath/peft/adapter.hpp"

@@ -1,4 +1,4 @@
-// expects: a bottleneck.s rank must be at least 1 and smaller than the width it bridges
+// expects: a bottleneck.s rank must be at least 1
 #include "towpath/model/shapes.hpp"
 #include "towpath/model/transformer_layer.hpp"
 #include "towpath/peft/pathway.hpp"

@@ -4,4 +4,4 @@
 #include "towpath/peft/lora.hpp"
 
 using namespace towpath;
-static_assert(TransformerLayer<MiniLM, LoRA<0 - 0, at::Query>>::trains);
+static_assert(TransformerLayer<MiniLM, LoRA<0>>::trains);

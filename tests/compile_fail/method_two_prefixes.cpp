@@ -4,4 +4,5 @@
 #include "towpath/peft/prefix.hpp"
 
 using namespace towpath;
-static_assert(TransformerLayer<MiniLM, Prefix<16>, Prefix<8>>::trains);
+using Layer = TransformerLayer<MiniLM, Prefix<16>, Prefix<8>>;
+static_assert(Layer::trains);

@@ -28,6 +28,9 @@ inline constexpr double same_in_float = 1e-5;
 inline constexpr double vector_function_double = 3e-14;
 inline constexpr double vector_function_float = 1e-6;
 
+// Layer norm's ε = 1e-12 stands beside the variance σ² and so takes ε / σ² off the variance of its result; σ² ≥ 0.01 here.
+inline constexpr double norm_epsilon = 1e-10;
+
 // Sample moments: how many standard errors they may be off. Seeds are fixed, so a failure is a change and not bad luck.
 inline constexpr double standard_errors = 5;
 

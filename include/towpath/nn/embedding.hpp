@@ -49,7 +49,8 @@ struct BertEmbeddings {
 
     template <class Pass>
     Tensor<Env> forward(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
-      Tensor<Env> sum(tokens.tokens(), Shape::hidden);
+      Tensor<Env> sum = env.template take<Env>(tokens.tokens(), Shape::hidden);
+      sum.clear();
       op::gather_rows_add(env, word, tokens.ids, sum);
       op::gather_rows_add(env, position, positions(tokens), sum);
       op::gather_rows_add(env, type, tokens.types, sum);

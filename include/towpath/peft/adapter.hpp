@@ -12,7 +12,7 @@ namespace towpath {
 // pathway are made of. No skip of its own. `stem` begins its names: stem_down.weight, stem_up.weight, ….
 template <fixed_string stem, Index In, Index Rank, Index Out, class F = Relu>
 struct BottleneckOf {
-  static_assert(Rank > 0 && Rank < In && Rank < Out, "[towpath] a bottleneck's rank must be at least 1 and smaller than the width it bridges");
+  static_assert(Rank > 0, "[towpath] a bottleneck's rank must be at least 1");
   using type = Chain<Under<stem + fixed_string("_down"), Linear<In, Rank, Leaf::trained, Leaf::trained, start::Bert>>, Activation<F>,
                      Under<stem + fixed_string("_up"), Linear<Rank, Out, Leaf::trained, Leaf::trained, start::Zeros>>>;
 };
@@ -20,6 +20,8 @@ template <fixed_string stem, Index In, Index Rank, Index Out, class F = Relu>
 using Bottleneck = typename BottleneckOf<stem, In, Rank, Out, F>::type;
 
 namespace detail {
+struct AnyAdapter;
+
 template <class... Options>
 struct AdapterOptions {
   template <class T>
@@ -47,7 +49,7 @@ struct AdapterOptions {
 // Names: adapter_down, adapter_up after a sub-layer, parallel_down, parallel_up beside one.
 template <Index Rank, class... Options>
 struct Adapter {
-  using family = Adapter<0>;
+  using family = detail::AnyAdapter;
   using sites = typename detail::AdapterOptions<Options...>::sites;
   using function = typename detail::AdapterOptions<Options...>::function;
   static_assert(detail::AdapterOptions<Options...>::fit(typename sites::list{}),
@@ -56,17 +58,17 @@ struct Adapter {
 
   template <class S, Index In, Index Out>
   struct Part {
+    static_assert(Rank < In, "[towpath] Adapter: the rank must be smaller than the width it bridges");
     using type = Residual<Bottleneck<"adapter", In, Rank, Out, function>>;
   };
   template <class S, Index In, Index Out>
     requires(S::rule == at::Rule::branch)
   struct Part<S, In, Out> {
+    static_assert(Rank < In, "[towpath] Adapter: the rank must be smaller than the width it bridges");
     using type = Bottleneck<"parallel", In, Rank, Out, function>;
   };
   template <class Env, class S, Index In, Index Out>
   using Module = typename Part<S, In, Out>::type::template On<Env>;
 };
-template <>
-struct Adapter<0> {};
 
 }  // namespace towpath

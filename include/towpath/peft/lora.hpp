@@ -14,6 +14,8 @@ struct Alpha {
 };
 
 namespace detail {
+struct AnyLoRA;
+
 template <class... Options>
 struct LoraOptions {
   template <class T>
@@ -40,7 +42,7 @@ struct LoraOptions {
 // Names are peft's: lora_A.weight, lora_B.weight under the projection.
 template <Index Rank, class... Options>
 struct LoRA {
-  using family = LoRA<0>;
+  using family = detail::AnyLoRA;
   using sites = typename detail::LoraOptions<Options...>::sites;
   static_assert(Rank > 0, "[towpath] LoRA: the rank must be at least 1");
   static_assert(detail::LoraOptions<Options...>::projections(typename sites::list{}),
@@ -58,7 +60,5 @@ struct LoRA {
   template <class Env, class, Index In, Index Out>
   using Module = typename Delta<In, Out>::type::template On<Env>;
 };
-template <>
-struct LoRA<0> {};
 
 }  // namespace towpath

@@ -4,8 +4,13 @@
 
 namespace towpath {
 
+namespace detail {
+struct AnyPathway;
+}
+
 // The aside module of IAA (Ma et al., CIKM 2022): B(x) = σ(x W_dᵀ + b_d) W_uᵀ + b_u, a bottleneck without a skip of its own, whose
-// up-projection starts at zero, so that the untrained model is the backbone bit for bit.
+// up-projection starts at zero, so that the untrained model is the backbone bit for bit. Its rank may exceed the width: the paper's
+// largest IAA-M has 960 beside 768.
 template <Index Rank, class F = Relu>
 struct Aside {
   template <Index Width>
@@ -20,7 +25,7 @@ struct Aside {
 // Names: aside_down, aside_up.
 template <class Module_, class... S>
 struct Pathway {
-  using family = Pathway<void>;
+  using family = detail::AnyPathway;
   using sites = std::conditional_t<sizeof...(S) == 0, Sites<at::Outside>, Sites<S...>>;
   static_assert(((std::is_same_v<S, at::OutsideAttention> || std::is_same_v<S, at::OutsideFfn> || std::is_same_v<S, at::OutsideLayer> ||
                   std::is_same_v<S, at::OutsideModel> || std::is_same_v<S, at::Outside>) &&
@@ -31,7 +36,5 @@ struct Pathway {
   template <class Env, class, Index In, Index Out>
   using Module = typename Module_::template Part<In>::template On<Env>;
 };
-template <>
-struct Pathway<void> {};
 
 }  // namespace towpath

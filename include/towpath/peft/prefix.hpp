@@ -5,13 +5,18 @@
 
 namespace towpath {
 
+namespace detail {
+struct AnyPrefix;
+}
+
 // Prefix-tuning (Li and Liang 2021), the table trained directly: in each layer K = [P_k; K], V = [P_v; V], P_k and P_v [Length, H].
 // The rows have no position of their own and are seen by every token. Unlike the zero-initialised methods it does not start at the
 // backbone: even a prefix of zeros takes a share of the softmax. Start: N(0, 0.02). Names: prefix_key, prefix_value.
 template <Index Length>
 struct Prefix {
-  using family = Prefix<0>;
+  using family = detail::AnyPrefix;
   using sites = Sites<at::KeysValues>;
+  static_assert(Length > 0, "[towpath] Prefix: the length must be at least 1");
 
   template <class Env, class, Index Width>
   struct Module {
@@ -32,7 +37,5 @@ struct Prefix {
     }
   };
 };
-template <>
-struct Prefix<0> {};
 
 }  // namespace towpath

@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
-#include <vector>
 
 namespace towpath {
 
@@ -24,8 +24,9 @@ struct Host {
   static void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
 };
 
-// Blocks that were used and will be wanted again: a steady training step asks the system for nothing. Sizes are rounded up to
-// an eighth of a power of two, so that batches of slightly different lengths share blocks.
+// Blocks that were used and will be wanted again: a steady training step asks the system for nothing. A request takes the smallest free
+// block that is large enough and at most a half larger than wanted, so that batches of different lengths share blocks; free
+// blocks beyond what was in use at the busiest moment are given back.
 template <class Space>
 class Pool {
 public:
@@ -33,38 +34,55 @@ public:
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
-    for (auto& [size, blocks] : free_)
-      for (void* p : blocks) Space::release(p);
+    for (auto& [size, p] : free_) Space::release(p);
   }
 
-  static std::size_t rounded(std::size_t bytes) {
-    std::size_t step = 64;
-    while (step * 16 < bytes) step *= 2;
-    return (bytes + step - 1) / step * step;
-  }
-  void* take(std::size_t size) {
+  struct Block {
+    void* data;
+    std::size_t size;
+  };
+  static std::size_t rounded(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+  Block take(std::size_t bytes) {
+    const std::size_t size = rounded(bytes);
     {
       std::lock_guard lock(mutex_);
-      if (auto it = free_.find(size); it != free_.end() && !it->second.empty()) {
-        void* p = it->second.back();
-        it->second.pop_back();
-        return p;
+      if (const auto it = free_.lower_bound(size); it != free_.end() && it->first <= size + size / 2) {
+        const Block b{it->second, it->first};
+        free_.erase(it);
+        idle_ -= b.size;
+        use(b.size);
+        return b;
       }
       ++fetched_;
+      use(size);
     }
-    return Space::allocate(size);
+    return {Space::allocate(size), size};
   }
-  void give(void* p, std::size_t size) {
+  void give(Block b) {
     std::lock_guard lock(mutex_);
-    free_[size].push_back(p);
+    used_ -= b.size;
+    free_.emplace(b.size, b.data);
+    idle_ += b.size;
+    while (used_ + idle_ > most_ + most_ / 4 && !free_.empty()) {  // the largest first: it is the likeliest to be of a batch long past
+      const auto last = std::prev(free_.end());
+      idle_ -= last->first;
+      Space::release(last->second);
+      free_.erase(last);
+    }
   }
   // How often the system was asked; constant over a steady step.
   std::size_t fetched() const { return fetched_; }
 
 private:
+  void use(std::size_t size) {
+    used_ += size;
+    most_ = used_ > most_ ? used_ : most_;
+  }
+
   std::mutex mutex_;
-  std::map<std::size_t, std::vector<void*>> free_;
-  std::size_t fetched_ = 0;
+  std::multimap<std::size_t, void*> free_;
+  std::size_t fetched_ = 0, used_ = 0, idle_ = 0, most_ = 0;
 };
 
 // An owner of 64-byte aligned memory; from a pool if one is given, from the system otherwise. Moves, never copies.
@@ -72,9 +90,16 @@ template <class Space>
 class Buffer {
 public:
   Buffer() = default;
-  explicit Buffer(std::size_t bytes, std::shared_ptr<Pool<Space>> pool = {})
-      : size_(bytes ? Pool<Space>::rounded(bytes) : 0), pool_(std::move(pool)) {
-    if (size_) data_ = pool_ ? pool_->take(size_) : Space::allocate(size_);
+  explicit Buffer(std::size_t bytes, std::shared_ptr<Pool<Space>> pool = {}) : pool_(std::move(pool)) {
+    if (!bytes) return;
+    if (pool_) {
+      const auto block = pool_->take(bytes);
+      data_ = block.data;
+      size_ = block.size;
+    } else {
+      size_ = Pool<Space>::rounded(bytes);
+      data_ = Space::allocate(size_);
+    }
   }
   Buffer(Buffer&& o) noexcept
       : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)), pool_(std::move(o.pool_)) {}
@@ -95,7 +120,7 @@ public:
 private:
   void drop() {
     if (!data_) return;
-    if (pool_) pool_->give(data_, size_);
+    if (pool_) pool_->give({data_, size_});
     else Space::release(data_);
     data_ = nullptr;
   }

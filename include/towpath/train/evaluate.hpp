@@ -62,8 +62,9 @@ struct RetrievalOptions {
   std::FILE* progress = nullptr;
 };
 
-// Retrieval over a collection: tokenised once, searched with any model as often as wanted. run() encodes all documents and those queries
-// that have judgements, searches exactly and gives a run whose rows are the collection's.
+// Retrieval over a collection, tokenised once: index() encodes all documents with a model, search() then answers those queries that have
+// judgements, exactly, with a run whose rows are the collection's.
+template <class Env>
 class Retrieval {
 public:
   Retrieval(const Collection& collection, WordPiece words, const RetrievalOptions& options = {})
@@ -71,10 +72,15 @@ public:
     for (Index d = 0; d < collection.documents.count(); ++d) documents_.add(words_.pieces(collection.documents[d]));
   }
 
-  const EncodeTally& tally() const { return tally_; }  // of the last run
+  const EncodeTally& tally() const { return tally_; }  // of the last index() and the searches after it
 
-  template <class Model, class Env>
-  Run run(const Model& model, Env& env, const Qrels& qrels) {
+  template <class Model>
+  void index(const Model& model, Env& env) {
+    index_ = FlatIndex<Env>(Model::hidden, env.settings());
+    index_.add(encode_all(model, env, words_, documents_, {.max_length = options_.document_length, .progress = options_.progress}, &tally_));
+  }
+  template <class Model>
+  Run search(const Model& model, Env& env, const Qrels& qrels) {
     Pieces queries;
     std::vector<std::size_t> rows;
     for (std::size_t q = 0; q < qrels.of.size(); ++q)
@@ -83,18 +89,15 @@ public:
         queries.add(words_.pieces(collection_->queries[static_cast<Index>(q)]));
       }
     EncodeTally of_queries;
-    const Tensor<Env> d = encode_all(model, env, words_, documents_, {.max_length = options_.document_length, .progress = options_.progress}, &tally_);
-    const Tensor<Env> q = encode_all(model, env, words_, queries, {.max_length = options_.query_length}, &of_queries);
+    const Tensor<Env> vectors = encode_all(model, env, words_, queries, {.max_length = options_.query_length}, &of_queries);
     tally_.tokens += of_queries.tokens;
     tally_.truncated += of_queries.truncated;
-    FlatIndex<Env> index(Model::hidden, env.settings());
-    index.add(d);
     Run run;
     run.tag = "towpath";
     run.of.resize(qrels.of.size());
     constexpr Index together = 256;
-    for (Index first = 0; first < q.rows(); first += together) {
-      const auto found = index.search_all(q.view().row_block(first, std::min(together, q.rows() - first)), options_.depth);
+    for (Index first = 0; first < vectors.rows(); first += together) {
+      const auto found = index_.search_all(vectors.view().row_block(first, std::min(together, vectors.rows() - first)), options_.depth);
       for (std::size_t i = 0; i < found.size(); ++i) {
         auto& list = run.of[rows[static_cast<std::size_t>(first) + i]];
         for (const Hit& hit : found[i]) list.push_back({hit.id, static_cast<Index>(list.size()) + 1, hit.score});
@@ -114,6 +117,7 @@ private:
   RetrievalOptions options_;
   Pieces documents_;
   EncodeTally tally_;
+  FlatIndex<Env> index_{1};
 };
 
 }  // namespace towpath

@@ -1,11 +1,12 @@
-#define TOWPATH_TEST_COMPILES_OPERATIONS  // a program of its own
 #include "towpath/autodiff/check.hpp"
 #include "towpath/nn/linear.hpp"
 
-#include "../nn/gradients.hpp"
+#include "../tolerances.hpp"
 
 #include <doctest/doctest.h>
+#include <limits>
 #include <string>
+#include <type_traits>
 
 using namespace towpath;
 

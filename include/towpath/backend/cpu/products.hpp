@@ -28,8 +28,12 @@ Map<T> matrix(BasicView<T> v) {
   return {v.data, v.rows, v.columns, Eigen::OuterStride<>(v.stride)};
 }
 
-// Rows of a result that one piece of work computes: large enough to reuse the packed right-hand side, small enough to share out.
-inline Index piece(Index rows) { return rows <= 512 ? (rows + 1) / 2 > 64 ? (rows + 1) / 2 : 64 : 256; }
+// Rows of a result that one piece of work computes: each piece packs the right-hand side anew, so pieces are large, but there are at
+// least two as soon as there is work for two.
+inline Index piece(Index rows) {
+  const Index half = (rows + 1) / 2;
+  return half < 64 ? 64 : half > 1024 ? 1024 : half;
+}
 
 }  // namespace cpu
 }  // namespace TOWPATH_ISA

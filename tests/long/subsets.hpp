@@ -1,0 +1,117 @@
+// Every subset of up to three of a layer's sites, as a type list made at compile time and dealt out over several files.
+#pragma once
+
+#include "../unit/model/small.hpp"
+#include "towpath/peft/adapter.hpp"
+#include "towpath/peft/full.hpp"
+#include "towpath/peft/lora.hpp"
+#include "towpath/peft/pathway.hpp"
+#include "towpath/peft/prefix.hpp"
+
+#include <array>
+#include <cstddef>
+#include <doctest/doctest.h>
+#include <tuple>
+#include <utility>
+
+namespace subsets {
+
+using namespace towpath;
+
+struct Gain {  // at the hidden units
+  using sites = Sites<at::FfnHidden>;
+  template <class Env, class, Index Width>
+  struct Module {
+    static constexpr bool trains = true;
+    Tensor<Env> gain{Width};
+    struct Grads {
+      Tensor<Env> gain{Width};
+    };
+    template <class Pass>
+    struct Saved {};
+    template <class Pass>
+    static constexpr bool uses_input = Pass::learns;
+    template <class Pass>
+    Tensor<Env> forward(Env& env, View<Env> x, Saved<Pass>&) const {
+      return op::scale_columns<Env>(env, x, gain);
+    }
+    template <class Pass>
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, const Saved<Pass>&, Grads& g) const {
+      op::column_dots_add<Env>(env, dy, x, g.gain);
+      if constexpr (Pass::wants_input) return op::scale_columns<Env>(env, dy, gain);
+      else return {};
+    }
+    template <class F, class... Ms>
+    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      f(at / "gain", Trainable{start::ones}, ms.gain...);
+    }
+  };
+};
+
+// One method for each site; FullTuning stands for at::Weights.
+using Methods = List<LoRA<2, at::Query>, LoRA<2, at::Key>, LoRA<2, at::Value>, LoRA<2, at::AttentionOutput>, LoRA<2, at::FfnIn>, LoRA<2, at::FfnOut>,
+                     Prefix<2>, Gain, Adapter<2, at::BesideAttention>, Adapter<2, at::BesideFfn>, Adapter<2, at::PostAttention>,
+                     Adapter<2, at::PostFfn>, Adapter<2, at::PostAttentionNorm>, Adapter<2, at::PostFfnNorm>,
+                     Pathway<Aside<2>, at::OutsideAttention>, Pathway<Aside<2>, at::OutsideFfn>, Pathway<Aside<2>, at::OutsideLayer>, BitFit,
+                     LayerNormTuning, FullTuning>;
+constexpr std::size_t n = Methods::size, none = n;
+
+template <class... Ms>
+std::tuple<Ms*...> pointers(List<Ms...>);
+template <std::size_t i>
+using Pick = List<std::remove_pointer_t<std::tuple_element_t<i, decltype(pointers(Methods{}))>>>;
+
+struct Subset {
+  std::size_t a = none, b = none, c = none;
+};
+constexpr std::size_t count = n + n * (n - 1) / 2 + n * (n - 1) * (n - 2) / 6;
+constexpr std::array<Subset, count> all = [] {
+  std::array<Subset, count> s{};
+  std::size_t i = 0;
+  for (std::size_t a = 0; a < n; ++a) {
+    s[i++] = {a};
+    for (std::size_t b = a + 1; b < n; ++b) {
+      s[i++] = {a, b};
+      for (std::size_t c = b + 1; c < n; ++c) s[i++] = {a, b, c};
+    }
+  }
+  return s;
+}();
+// Subsets that the library refuses: FullTuning has at::Biases and at::Norms already.
+constexpr bool offered(Subset s) { return !(s.c == n - 1 && s.b >= n - 3) && !(s.b == n - 1 && s.c == none && s.a >= n - 3) && s.c != none ? true : !(s.b == n - 1 && s.a >= n - 3); }
+
+template <Subset s>
+auto methods() {
+  if constexpr (s.b == none) return Pick<s.a>{};
+  else if constexpr (s.c == none) return list::join<Pick<s.a>, Pick<s.b>>{};
+  else return list::join<Pick<s.a>, Pick<s.b>, Pick<s.c>>{};
+}
+template <class... Ms>
+TransformerLayer<Small, Ms...> layer(List<Ms...>);
+
+template <std::size_t i>
+void check_one() {
+  if constexpr (offered(all[i])) {
+    using Layer = decltype(layer(methods<all[i]>()));
+    for (const std::vector<Index>& lengths : {std::vector<Index>{1}, {1, 2, 5}}) {
+      const CheckOptions options{.lengths = lengths, .width = Small::hidden, .entries = 1};
+      const GradientCheck low = check_gradients<Layer, Learn<false>>(i + 1, options), high = check_gradients<Layer, Learn<true>>(i + 1, options);
+      for (const GradientCheck& r : {low, high}) {
+        INFO("sites " << all[i].a << ", " << all[i].b << ", " << all[i].c << ": " << r.where << " is off by " << r.worst);
+        CHECK(r.compared > 0);
+        CHECK(r.worst <= gradient_tolerance);
+      }
+    }
+  }
+}
+// Numbers first, first + step, first + 2 step, … of all.
+template <std::size_t first, std::size_t step, std::size_t... k>
+void check_share(std::index_sequence<k...>) {
+  (check_one<first + k * step>(), ...);
+}
+template <std::size_t first, std::size_t step>
+void check_share() {
+  check_share<first, step>(std::make_index_sequence<(count - first + step - 1) / step>{});
+}
+
+}  // namespace subsets
