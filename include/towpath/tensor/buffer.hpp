@@ -26,7 +26,8 @@ struct Host {
 
 // Blocks that were used and will be wanted again: a steady training step asks the system for nothing. A request takes the smallest free
 // block that is large enough and at most a half larger than wanted, so that batches of different lengths share blocks; free
-// blocks beyond what was in use at the busiest moment are given back.
+// blocks beyond twice what was in use at the busiest moment are given back (once would not do: blocks of different sizes that a
+// step uses one after the other are all wanted again in the next).
 template <class Space>
 class Pool {
 public:
@@ -64,7 +65,7 @@ public:
     used_ -= b.size;
     free_.emplace(b.size, b.data);
     idle_ += b.size;
-    while (used_ + idle_ > most_ + most_ / 4 && !free_.empty()) {  // the largest first: it is the likeliest to be of a batch long past
+    while (used_ + idle_ > 2 * most_ && !free_.empty()) {  // the largest first: it is the likeliest to be of a batch long past
       const auto last = std::prev(free_.end());
       idle_ -= last->first;
       Space::release(last->second);

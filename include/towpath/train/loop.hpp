@@ -1,5 +1,6 @@
 #pragma once
 
+#include "towpath/data/collate.hpp"
 #include "towpath/loss/info_nce.hpp"
 #include "towpath/optim/adam.hpp"
 #include "towpath/optim/clip.hpp"

@@ -30,6 +30,9 @@ struct ModelOf : Two<width>::template On<Env> {
   };
 };
 using Model = ModelOf<4>;
+struct WiderInput : Under<"low", Linear<9, 4, Leaf::frozen>>::On<Env> {  // low.weight [4, 9] instead of [4, 3], and a frozen low.bias
+  using Environment = Env;
+};
 
 static_assert(parameters<Two<4>>().total == 3 * 4 + 4 + 4 * 2 + 2 && parameters<Two<4>>().trainable == 4 + 4 * 2 + 2);
 static_assert(parameters<Linear<3, 4, Leaf::frozen>>().trainable == 0 && parameters<Linear<3, 4, Leaf::frozen, Leaf::absent>>().total == 12);
@@ -170,6 +173,7 @@ TEST_CASE("initialise follows each rule: the normal's deviation, the uniform's b
 TEST_CASE("share: frozen weights of the same name and extents become the same memory, and live on") {
   Model to;
   ModelOf<5> other;
+  WiderInput wider;
   {
     Model from;
     initialise(from, 3, Fill::everything);
@@ -178,6 +182,8 @@ TEST_CASE("share: frozen weights of the same name and extents become the same me
     CHECK(to.first.bias.data() != from.first.bias.data());  // what trains is each model's own
     CHECK(share(from, other) == 0);
     CHECK(other.first.weight.empty());
+    CHECK(share(from, wider) == 0);  // as many rows, but other columns; and a bias that trains is not given away
+    CHECK(wider.bias.empty());
   }
   CHECK(unloaded(to).empty());
   CHECK(std::isfinite(to.first.weight.data()[11]));

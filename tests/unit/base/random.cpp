@@ -95,9 +95,9 @@ TEST_CASE("below(n): every number of [0, n) equally often, also where n is no po
   }
   for (int n : seen) CHECK(std::fabs(n - 10000) < tolerance::standard_errors * std::sqrt(10000 * 6.0 / 7));
   CHECK(r.below(1) == 0);
-  bool high = false;
-  for (int i = 0; i < 64; ++i) high = high || r.below(std::uint64_t{1} << 63) > std::uint64_t{1} << 62;
-  CHECK(high);  // all 64 bits are drawn
+  std::uint64_t seen_bits = 0;
+  for (int i = 0; i < 64; ++i) seen_bits |= r.below(std::uint64_t{1} << 63);
+  CHECK(seen_bits == (std::uint64_t{1} << 63) - 1);  // all of them are drawn
 }
 
 TEST_CASE("shuffle: a permutation, the same for the same seed, another for another") {

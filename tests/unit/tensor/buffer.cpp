@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <doctest/doctest.h>
+#include <map>
 #include <memory>
 #include <thread>
 #include <type_traits>
@@ -14,11 +15,26 @@ static_assert(!std::is_copy_constructible_v<Buffer<Host>> && !std::is_copy_assig
 static_assert(std::is_nothrow_move_constructible_v<Buffer<Host>> && std::is_nothrow_move_assignable_v<Buffer<Host>>);
 
 namespace {
-// Host memory that knows how many blocks are out.
+// Host memory that knows how many blocks are out, and how large they are together.
 struct Counted {
   static inline int blocks = 0;
-  static void* allocate(std::size_t bytes) { return ++blocks, Host::allocate(bytes); }
-  static void release(void* p) { --blocks, Host::release(p); }
+  static inline std::map<void*, std::size_t> sizes;
+  static void* allocate(std::size_t bytes) {
+    void* p = Host::allocate(bytes);
+    ++blocks;
+    sizes[p] = bytes;
+    return p;
+  }
+  static void release(void* p) {
+    --blocks;
+    sizes.erase(p);
+    Host::release(p);
+  }
+  static std::size_t bytes() {
+    std::size_t n = 0;
+    for (const auto& [p, size] : sizes) n += size;
+    return n;
+  }
 };
 bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % Host::alignment == 0; }
 }  // namespace
@@ -73,6 +89,49 @@ TEST_CASE("a pool gives a block back to whoever asks for that size next, and fet
   CHECK(warm == 4);
   for (std::size_t i = 0; i < 100; ++i) step(i);  // slightly other sizes share the blocks
   CHECK(pool->fetched() == warm);
+}
+
+TEST_CASE("a step that uses a large block and then small ones fetches nothing more, although they are never in use together") {
+  const auto pool = std::make_shared<Pool<Host>>();
+  const auto step = [&] {
+    { const Buffer<Host> large(1000000, pool); }
+    { const Buffer<Host> medium(500000, pool); }
+    { const Buffer<Host> small(1000, pool); }
+  };
+  step();
+  CHECK(pool->fetched() == 3);
+  for (int i = 0; i < 10; ++i) step();
+  CHECK(pool->fetched() == 3);
+}
+
+TEST_CASE("a block serves a smaller request if at most a third of it is wasted, and knows how large it is") {
+  const auto pool = std::make_shared<Pool<Counted>>();
+  const int before = Counted::blocks;
+  { const Buffer<Counted> b(6400, pool); }
+  for (const std::size_t bytes : {6400u, 6000u, 4400u}) {
+    const Buffer<Counted> b(bytes, pool);
+    CHECK(b.size() == 6400);
+  }
+  CHECK(pool->fetched() == 1);
+  {
+    const Buffer<Counted> small(3000, pool), larger(6401, pool);
+    CHECK(small.size() < 6400);
+    CHECK(larger.size() > 6400);
+  }
+  CHECK(pool->fetched() == 3);
+  CHECK(Counted::blocks == before + 3);
+}
+
+TEST_CASE("what a pool holds stays within twice what was ever in use at once") {
+  const auto pool = std::make_shared<Pool<Counted>>();
+  const std::size_t before = Counted::bytes();
+  std::size_t most = 0;
+  for (std::size_t bytes = 64; bytes < 1000000; bytes = bytes * 8 / 5) {  // no block serves the next request: they would pile up
+    { const Buffer<Counted> b(bytes, pool); }
+    most = Pool<Counted>::rounded(bytes);
+    REQUIRE(Counted::bytes() - before <= 2 * most);
+  }
+  CHECK(Counted::bytes() - before > most);
 }
 
 TEST_CASE("moving hands the block on; what was there before is released; nothing leaks or is released twice") {

@@ -1,0 +1,3 @@
+#include "subsets.hpp"
+
+TEST_CASE("gradients of every subset of up to three sites, 29 of 36") { subsets::check_file<28>(); }

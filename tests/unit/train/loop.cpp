@@ -1,0 +1,107 @@
+#include "towpath/train/loop.hpp"
+
+#include "small.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace small;
+
+namespace {
+
+struct Result {
+  TrainState state;
+  std::vector<std::vector<float>> weights;
+};
+LoopOptions options(Index epochs = 4) { return {.epochs = epochs, .warmup = 0.2, .state = "state.safetensors", .identity = "small"}; }
+
+// The dev metric of these runs is made up: it rises, and falls at the end, so that the best weights are not the last.
+double metric(const TrainState& s) { return s.epoch == 3 ? 0.1 : 0.2 + 0.1 * static_cast<double>(s.epoch); }
+
+Result run(const LoopOptions& o, Index threads = 1, float dropout = 0.2f) {
+  const Triples data = triples();
+  Env env({.threads = threads, .seed = 5, .dropout = dropout});
+  Model model(env);
+  set(model);
+  AdamW<Model> adam(model, Adam{.rate = 1e-2, .decay = 0.01});
+  Result r{train(model, env, adam, data, InfoNce{.temperature = 0.1}, o, metric), {}};
+  for (const auto& leaf : trained_leaves(model)) r.weights.emplace_back(leaf.owned->data(), leaf.owned->data() + leaf.size());
+  return r;
+}
+
+}  // namespace
+
+TEST_CASE("the loss falls, and the best epoch's weights are kept") {
+  const Result r = run(options());
+  REQUIRE(r.state.losses.size() == 16);  // 30 lines in batches of 8, four times
+  const auto mean = [&](std::size_t from) { return (r.state.losses[from] + r.state.losses[from + 1] + r.state.losses[from + 2] + r.state.losses[from + 3]) / 4; };
+  CHECK(mean(12) < 0.9 * mean(0));  // the first epoch and the last
+  CHECK(r.state.dev.size() == 4);
+  CHECK(r.state.best_epoch == 2);
+  CHECK(r.state.best == doctest::Approx(0.4));
+  CHECK(r.weights == run(options()).weights);
+  // the weights are those after epoch 3 of 4: not those of a run without the choice, whose last epoch moved on
+  const Triples data = triples();
+  Env env({.threads = 1, .seed = 5, .dropout = 0.2f});
+  Model model(env);
+  set(model);
+  AdamW<Model> adam(model, Adam{.rate = 1e-2, .decay = 0.01});
+  train(model, env, adam, data, InfoNce{.temperature = 0.1}, LoopOptions{.epochs = 4, .warmup = 0.2}, [](const TrainState& s) { return static_cast<double>(s.epoch); });
+  const auto last = trained_leaves(model);
+  bool differ = false;
+  for (std::size_t i = 0; i < last.size(); ++i) differ |= !std::equal(r.weights[i].begin(), r.weights[i].end(), last[i].owned->data());
+  CHECK(differ);
+}
+
+TEST_CASE("a run that stops anywhere goes on to the same bits") {
+  const Result whole = run(options());
+  for (Index stop : {1, 4, 7, 13}) {
+    LoopOptions first = options();
+    first.stop_after = stop;
+    const Result part = run(first);
+    CHECK(static_cast<Index>(part.state.losses.size()) == stop);
+    LoopOptions second = options();
+    second.resume = true;
+    const Result rest = run(second);
+    CHECK(rest.state.losses == whole.state.losses);
+    CHECK(rest.state.dev == whole.state.dev);
+    CHECK(rest.weights == whole.weights);
+  }
+}
+
+TEST_CASE("the trace of losses does not depend on the number of threads") {
+  const Result one = run(options(2)), two = run(options(2), 2), three = run(options(2), 3);
+  CHECK(one.state.losses == two.state.losses);
+  CHECK(one.state.losses == three.state.losses);
+  CHECK(one.weights == two.weights);
+}
+
+TEST_CASE("accumulation steps once for several batches") {
+  LoopOptions o = options(1);
+  o.accumulate = 3;
+  CHECK(run(o).state.losses.size() == 2);
+}
+
+TEST_CASE("another run's state is refused, and a loss that is no number ends in a sentence") {
+  LoopOptions o = options();
+  o.stop_after = 2;
+  run(o);
+  o.resume = true;
+  o.identity = "another";
+  try {
+    run(o);
+    FAIL("resumed from another run's state");
+  } catch (const Error& e) {
+    CHECK(std::string(e.what()).find("it belongs to another run: \"small\"") != std::string::npos);
+  }
+  const Triples data = triples();
+  Env env({.threads = 1});
+  Model model(env);
+  set(model);
+  AdamW<Model> adam(model, Adam{.rate = 1e-3});
+  const auto broken = [](const Scores<Env>& s) {
+    Loss<Env> l = InfoNce{}(s);
+    l.value = std::nan("");
+    return l;
+  };
+  CHECK_THROWS_WITH(train(model, env, adam, data, broken, LoopOptions{.epochs = 1}, metric), doctest::Contains("the loss is no longer a number"));
+}
