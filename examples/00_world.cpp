@@ -28,7 +28,7 @@ static void write_backbone(const std::string& path, const Pretraining::On<Cpu<fl
 
 static int run(int argc, char** argv) {
   std::string out = "world", json;
-  Index steps = 6000, batch = 64, threads = 0;
+  Index steps = 2000, batch = 64, threads = 0;
   std::uint64_t seed = 7;
   CLI::App app{"Makes the small world: a collection and a backbone pre-trained on its text"};
   app.add_option("--out", out, "folder to write")->capture_default_str();

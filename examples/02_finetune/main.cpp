@@ -101,6 +101,7 @@ static int run(int argc, char** argv) {
   if (task.model.empty()) {
     task.model = task.collection = embedded_world();
     if (app.count("--budget") == 0) task.budget = "6.7";
+    if (app.count("--epochs") == 0) task.epochs = 8;  // of 25 steps each
   }
   if (plain) task.budget = "none";
 

@@ -50,7 +50,7 @@ TEST_CASE("an adapter file is no state, and a state needs the composition it was
   CHECK_THROWS_WITH(load_training("adapter.safetensors", "me", model, adam, best), doctest::Contains("it is not the state of a training run"));
 
   save_training("state.safetensors", "me", model, adam, {}, TrainState{});
-  using Other = BiEncoder<Bert<small::Shape, Repeat<2, TransformerLayer<small::Shape, Adapter<3>>>>, MeanPooling, Cosine>::On<Env>;
+  using Other = BiEncoder<Bert<small::Shape, Repeat<2, TransformerLayer<small::Shape, FullTuning, Pathway<Aside<3>>>>, FullTuning>, MeanPooling, Cosine>::On<Env>;
   Other other(env);
   AdamW<Other> adam2(other, Adam{});
   CHECK_THROWS_WITH(load_training("state.safetensors", "me", other, adam2, best), doctest::Contains("of another shape"));

@@ -4,6 +4,7 @@
 #include "towpath/backend/cpu/cpu.hpp"
 #include "towpath/data/triples.hpp"
 #include "towpath/ir/bi_encoder.hpp"
+#include "towpath/peft/full.hpp"
 #include "towpath/peft/pathway.hpp"
 
 #include <cstdio>
@@ -18,7 +19,7 @@ struct Shape : BertBase {
   static constexpr std::string_view name = "Small";
   static constexpr Index hidden = 16, layers = 2, heads = 2, ffn = 32, vocabulary = 45, positions = 16;
 };
-using Arch = BiEncoder<Bert<Shape, Repeat<2, TransformerLayer<Shape, Adapter<4>, Pathway<Aside<4>>>>>, MeanPooling, Cosine>;
+using Arch = BiEncoder<Bert<Shape, Repeat<2, TransformerLayer<Shape, FullTuning, Pathway<Aside<4>>>>, FullTuning>, MeanPooling, Cosine>;
 using Env = Cpu<float>;
 using Model = Arch::On<Env>;
 
