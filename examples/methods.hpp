@@ -12,6 +12,8 @@
 #include <towpath/peft/lora.hpp>
 #include <towpath/peft/pathway.hpp>
 
+#include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -72,22 +74,24 @@ auto with_method(const std::string& method, const std::string& budget, const F& 
   return budget == "0.5" ? sized(std::integral_constant<Index, 5>{}) : sized(std::integral_constant<Index, 67>{});
 }
 
-// f(Shape{}) for the shape that a checkpoint's config.json asks for, or a sentence that says how the nearest differs.
+// The shapes that the build asked for.
+using Compiled = ShapeList<TOWPATH_EXAMPLE_SHAPES>;
+
+// f(Shape{}) for the shape that a checkpoint's config.json asks for, or a sentence that says how the nearest by width differs.
 template <class F>
-auto with_shape_of(const std::string& folder, const F& f) {
+void with_shape_of(const std::string& folder, const F& f) {
   const std::string path = folder + "/config.json";
   const Config c = read_config(path);
-  const List<shapes::Tiny, shapes::Mini, MiniLM, BertBase, BertLarge> built_in;
   const auto call = [&]<class Shape>(Shape shape) {
-    expect_shape<Shape>(c, path, Shape::layers, built_in);
-    return f(shape);
+    [&]<class... All>(ShapeList<All...>) { expect_shape<Shape>(c, path, Shape::layers, List<All...>{}); }(Compiled{});
+    f(shape);
   };
-  if (c.vocab_size == world::World::vocabulary) return call(world::World{});
-  if (c.hidden_size <= shapes::Tiny::hidden) return call(shapes::Tiny{});
-  if (c.hidden_size <= shapes::Mini::hidden) return call(shapes::Mini{});
-  if (c.hidden_size <= MiniLM::hidden) return call(MiniLM{});
-  if (c.hidden_size <= BertBase::hidden) return call(BertBase{});
-  return call(BertLarge{});
+  Index nearest = 1 << 30;
+  const auto distance = [&]<class Shape>(Shape) {
+    return std::abs(Shape::hidden - c.hidden_size) + std::abs(Shape::layers - c.num_hidden_layers) + (Shape::vocabulary == c.vocab_size ? 0 : 1);
+  };
+  Compiled::find([&](auto shape) { return nearest = std::min(nearest, distance(shape)), false; }, [](auto) {});
+  Compiled::find([&](auto shape) { return distance(shape) == nearest; }, call);
 }
 
 }  // namespace methods

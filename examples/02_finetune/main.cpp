@@ -105,7 +105,8 @@ static int run(int argc, char** argv) {
   }
   if (plain) task.budget = "none";
 
-  const Report r = methods::with_shape_of(task.model, [&]<class Shape>(Shape) { return finetune::tune_shape<Shape>(task); });
+  Report r;
+  methods::with_shape_of(task.model, [&]<class Shape>(Shape) { r = finetune::tune_shape<Shape>(task); });
   std::printf("\n%s%s on %s, split %s\n\n", task.method.c_str(), plain ? "" : (" at " + task.budget + " %").c_str(), task.collection.c_str(), task.split.c_str());
   std::printf("  %-12s %10s %10s %10s\n", "", "zero-shot", r.tuned.empty() ? "" : "tuned", r.tuned.empty() ? "" : "gain");
   for (std::size_t i = 0; i < r.measures.size(); ++i) {

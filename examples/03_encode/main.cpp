@@ -34,7 +34,8 @@ static int run(int argc, char** argv) {
     if (std::find(methods::names.begin(), methods::names.end(), task.method) == methods::names.end())
       fail(task.adapter + " is of the method \"" + task.method + "\"", "this program was not compiled for it", "Add it to examples/methods.hpp and build again");
   }
-  const Json results = methods::with_shape_of(task.model, [&]<class Shape>(Shape) { return encoding::encode_shape<Shape>(task); });
+  Json results;
+  methods::with_shape_of(task.model, [&]<class Shape>(Shape) { results = encoding::encode_shape<Shape>(task); });
   if (!json.empty()) program::write_json(json, results);
   return 0;
 }

@@ -9,7 +9,9 @@
 
 namespace towpath {
 
+namespace detail {
 __extension__ using Wide = unsigned __int128;
+}
 
 // Counter-based random numbers: number i of stream s under seed k is a pure function of (k, s, i). Whoever needs a mask again
 // remembers a position, never the mask, and the order in which threads draw does not matter.
@@ -46,7 +48,7 @@ public:
   // [0, n)
   constexpr std::uint64_t below(std::uint64_t n) {
     const std::uint64_t wide = std::uint64_t{bits()} << 32 | bits();
-    return static_cast<std::uint64_t>((static_cast<Wide>(wide) * n) >> 64);
+    return static_cast<std::uint64_t>((static_cast<detail::Wide>(wide) * n) >> 64);
   }
   // [0, 1), 32 bits
   constexpr double uniform() { return bits() * 0x1p-32; }

@@ -6,6 +6,8 @@
 #include "towpath/nn/layer_norm.hpp"
 
 #include <cstdint>
+#include <string>
+#include <tuple>
 #include <vector>
 
 namespace towpath {
@@ -49,6 +51,7 @@ struct BertEmbeddings {
 
     template <class Pass>
     Tensor<Env> forward(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
+      check(tokens);
       Tensor<Env> sum = env.template take<Env>(tokens.tokens(), Shape::hidden);
       sum.clear();
       op::gather_rows_add(env, word, tokens.ids, sum);
@@ -92,8 +95,17 @@ struct BertEmbeddings {
     }
 
   private:
+    // An id or a position without a row would be read from somewhere else in memory, so release builds look too.
+    static void check(const Ragged& tokens) {
+      if (tokens.longest() > Shape::positions)
+        fail("a text has " + std::to_string(tokens.longest()) + " tokens", "the position table has " + std::to_string(Shape::positions) + " rows",
+             "Cut texts to that length when they are tokenised");
+      for (const auto& [ids, rows, what] : {std::tuple{&tokens.ids, Shape::vocabulary, "token id "}, std::tuple{&tokens.types, Shape::types, "segment id "}})
+        for (std::int32_t id : *ids)
+          if (id < 0 || id >= rows)
+            fail(what + std::to_string(id) + " has no embedding", "the table has " + std::to_string(rows) + " rows", "Use the vocabulary that belongs to the weights");
+    }
     static std::vector<std::int32_t> positions(const Ragged& tokens) {
-      TOWPATH_CHECK(tokens.longest() <= Shape::positions);
       std::vector<std::int32_t> p;
       p.reserve(tokens.ids.size());
       for (Index s = 0; s < tokens.count(); ++s)

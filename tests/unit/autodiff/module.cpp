@@ -45,7 +45,7 @@ struct NoSaved {
   static constexpr bool trains = false;
   struct Grads {};
   template <class Pass>
-  static constexpr bool uses_input = false;
+  [[maybe_unused]] static constexpr bool uses_input = false;
   template <class F, class... Ms>
   static void visit(F&&, const Path&, Ms&...);
 };

@@ -147,18 +147,18 @@ TEST_CASE("initialise: a function of seed and name; Fill::trained leaves the fro
 }
 
 TEST_CASE("initialise follows each rule: the normal's deviation, the uniform's bounds") {
-  using Wide = Linear<100, 200>::On<Env>;
-  Wide m;
-  initialise<Wide, Env>(m, 1);
+  using Broad = Linear<100, 200>::On<Env>;
+  Broad m;
+  initialise<Broad, Env>(m, 1);
   double square = 0;
   const Index n = m.weight.size();
   for (Index i = 0; i < n; ++i) square += static_cast<double>(m.weight.data()[i]) * static_cast<double>(m.weight.data()[i]);
   const double variance = square / static_cast<double>(n) / (0.02 * 0.02);
   CHECK(std::fabs(variance - 1) < tolerance::standard_errors * std::sqrt(2.0 / static_cast<double>(n)));
 
-  using Uniform = Linear<100, 200, Leaf::trained, Leaf::absent, start::Kaiming>::On<Env>;
-  Uniform u;
-  initialise<Uniform, Env>(u, 1);
+  using Kaiming = Linear<100, 200, Leaf::trained, Leaf::absent, start::Kaiming>::On<Env>;
+  Kaiming u;
+  initialise<Kaiming, Env>(u, 1);
   float low = 0, high = 0;
   for (Index i = 0; i < n; ++i) {
     low = std::fmin(low, u.weight.data()[i]);

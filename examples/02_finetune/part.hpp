@@ -144,3 +144,6 @@ Report tune_shape(const Task& task) {
 }
 
 }  // namespace finetune
+
+// The build compiles this for each shape in a file of its own.
+#define TOWPATH_PART(Shape) template finetune::Report finetune::tune_shape<Shape>(const finetune::Task&);

@@ -60,3 +60,6 @@ Json encode_shape(const Task& task) {
 }
 
 }  // namespace encoding
+
+// The build compiles this for each shape in a file of its own.
+#define TOWPATH_PART(Shape) template towpath::Json encoding::encode_shape<Shape>(const encoding::Task&);

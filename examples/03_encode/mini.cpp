@@ -1,3 +1,0 @@
-#include "encode.hpp"
-
-template towpath::Json encoding::encode_shape<towpath::shapes::Mini>(const Task&);
