@@ -1,0 +1,79 @@
+#!/bin/sh
+# The example programs as a person would run them, on the embedded world.   sh tests/programs.sh FOLDER_OF_PROGRAMS
+set -u
+bin=$1
+rm -rf programs.scratch && mkdir programs.scratch && cd programs.scratch || exit 1
+failed=0 passed=0
+ok() { passed=$((passed + 1)); }
+bad() { failed=$((failed + 1)); echo "FAILED: $*"; }
+# expect CODE TEXT command…: exit code and a piece of what is printed
+expect() {
+  code=$1 text=$2; shift 2
+  "$@" > out.txt 2>&1
+  got=$?
+  [ "$got" -eq "$code" ] && grep -q -e "$text" out.txt && { ok; return; }
+  bad "wanted exit code $code and \"$text\" from: $* (got $got)"; tail -n 5 out.txt
+}
+number() { sed -n "s/.*\"$2\": \([0-9.e-]*\),*/\1/p" "$1" | tail -n 1; }
+
+for program in 00_world 01_retriever 02_finetune 03_encode 04_compose; do expect 0 -- "$bin/$program" --help; grep -q -e --json out.txt && ok || bad "$program --help does not name --json"; done
+expect 0 "worst relative error" "$bin/04_compose" --json compose.json
+
+# the main job on its embedded default: tuned beats zero-shot
+TMPDIR=$PWD; export TMPDIR
+run() { "$bin/02_finetune" --quiet --threads 2 "$@"; }
+expect 0 "nDCG@10" run --epochs 3 --json iaa.json --run iaa.trec
+world=$(ls -d towpath-world-*)
+awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } /nDCG@10/ { gsub(/[^0-9.]/, "", $2); v[t] = $2 } END { exit !(v[1] > v[0] + 0.02) }' iaa.json && ok || { bad "tuning did not beat zero-shot"; cat iaa.json; }
+[ "$(wc -l < iaa.trec)" -eq 25000 ] && ok || bad "the run has $(wc -l < iaa.trec) lines, not 250 queries x 100"
+
+# every method runs and trains what it says
+for method in none full bitfit lora adapter parallel iaa-s iaa-m; do expect 0 "$method" run --method $method --budget 6.7 --epochs 1 --train-queries 64; done
+
+# interrupted and resumed is the same, bit by bit; so is one thread
+expect 0 "best epoch" run --epochs 2 --save whole --dropout 0.1
+expect 0 "best epoch" run --epochs 2 --save one --dropout 0.1 --threads 1
+expect 0 "" run --epochs 2 --save part --dropout 0.1 --stop-after 31
+expect 0 "best epoch" run --epochs 2 --resume part --dropout 0.1
+cmp -s whole/adapter.safetensors part/adapter.safetensors && ok || bad "a resumed run ended with other weights"
+cmp -s whole/adapter.safetensors one/adapter.safetensors && ok || bad "one thread ended with other weights than two"
+expect 1 "belongs to another run" run --epochs 2 --resume part --method lora
+expect 1 "cannot read nowhere/state.safetensors" run --resume nowhere
+
+# encoding, with and without the adapter
+cut -f2 "$world/collection.tsv" | head -n 50 > texts.txt
+expect 0 "50 texts" "$bin/03_encode" --model "$world" --in texts.txt --out plain.npy --max-length 64
+expect 0 "50 texts" "$bin/03_encode" --model "$world" --in texts.txt --out tuned.npy --max-length 64 --adapter whole/adapter.safetensors
+cmp -s plain.npy tuned.npy && bad "the adapter changed nothing" || ok
+
+# input that cannot be used: a sentence, exit code 1 (2 for usage), nothing half-written
+expect 2 "not in" run --method nothing
+expect 2 "go together" run --model "$world"
+expect 2 "choose 0.5 or 6.7" run --method lora --budget none
+expect 1 "no collection in" run --model "$world" --collection .
+expect 1 "nowhere/config.json" run --model nowhere --collection "$world"
+cp -r "$world" broken
+head -c 1000 "$world/model.safetensors" > broken/model.safetensors
+expect 1 "cannot read broken/model.safetensors" run --model broken --collection "$world" --method none
+cp "$world/model.safetensors" broken/ && rm broken/vocab.txt
+expect 1 "vocab.txt" run --model broken --collection "$world" --method none
+cp "$world/vocab.txt" broken/ && sed 's/"hidden_size": 128/"hidden_size": 96/' "$world/config.json" > broken/config.json
+expect 1 "hidden_size is 96" run --model broken --collection "$world" --method none
+cp "$world/config.json" broken/ && printf 'd1 a line without a tab\n' >> broken/collection.tsv
+expect 1 "broken/collection.tsv:2001" run --model "$world" --collection broken --method none
+cp "$world/collection.tsv" broken/ && printf 'q0 0 dNOWHERE 1\n' >> broken/qrels/test.txt
+expect 1 "dNOWHERE" run --model "$world" --collection broken --method none
+cp "$world/qrels/test.txt" broken/qrels/ && printf 'q0 0 d1 one\n' >> broken/qrels/test.txt
+expect 1 "broken/qrels/test.txt:251" run --model "$world" --collection broken --method none
+expect 1 "nosuch" run --model "$world" --collection "$world" --method none --split nosuch
+cp "$world/qrels/test.txt" broken/qrels/ && printf 'dempty\t\n' >> broken/collection.tsv
+expect 0 "1 of the documents are empty" "$bin/02_finetune" --model "$world" --collection broken --method none
+if [ -w /dev/full ]; then
+  ln -s /dev/full full.json.partial
+  expect 1 "could not finish writing full.json" run --method none --json full.json
+  [ -e full.json ] || [ -e full.json.partial ] && bad "a full disk left something behind" || ok
+fi
+ls | grep -q '\.partial$' && bad "half-written files: $(ls | grep '\.partial$')" || ok
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
