@@ -68,6 +68,7 @@ static int run(int argc, char** argv) {
       ->check(CLI::IsMember(methods::budgets));
   app.add_option("--epochs", task.epochs, "passes over the training queries")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--batch", task.batch, "queries per step")->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--accumulate", task.accumulate, "batches whose gradients are summed before a step")->capture_default_str()->check(CLI::PositiveNumber);
   app.add_option("--train-queries", task.train_queries, "train on a fixed sample of so many queries (0: all)")->capture_default_str()->check(CLI::NonNegativeNumber);
   app.add_option("--negatives", task.negatives, "hard negatives per query, from runs/bm25.train")->capture_default_str()->check(CLI::NonNegativeNumber);
   app.add_option("--lr", task.rate, "learning rate (default: the method's)")->check(CLI::PositiveNumber);

@@ -105,10 +105,10 @@ Report tune(const Task& task, double usual_rate) {
     const double rate = r.rate = task.rate > 0 ? task.rate : usual_rate;
     AdamW<Model> adam(model, Adam{.rate = rate, .decay = task.decay});
     const std::string folder = task.resume.empty() ? task.save : task.resume;
-    LoopOptions loop{.epochs = task.epochs, .warmup = task.warmup, .clip = task.clip, .resume = !task.resume.empty(), .stop_after = task.stop_after, .progress = out};
+    LoopOptions loop{.epochs = task.epochs, .accumulate = task.accumulate, .warmup = task.warmup, .clip = task.clip, .resume = !task.resume.empty(), .stop_after = task.stop_after, .progress = out};
     if (!folder.empty()) loop.state = folder + "/state.safetensors";
-    char numbers[200];
-    std::snprintf(numbers, sizeof numbers, " queries %td epochs %td batch %td negatives %td lr %g temperature %g dropout %g seed %llu lengths %td %td", sampler.count(), task.epochs, task.batch, sampling.negatives, rate,
+    char numbers[320];
+    std::snprintf(numbers, sizeof numbers, " queries %td epochs %td batch %td x %td negatives %td lr %g temperature %g dropout %g seed %llu lengths %td %td", sampler.count(), task.epochs, task.batch, task.accumulate, sampling.negatives, rate,
                   task.temperature, static_cast<double>(task.dropout), static_cast<unsigned long long>(task.seed), query_length, passage_length);
     loop.identity = task.method + (count.trainable == count.total ? "" : " at " + task.budget + " %") + " on " + std::string(Encoder::shape::name) + "," + numbers;
     if (!folder.empty()) make_folder(folder);
