@@ -53,11 +53,12 @@ struct Gain {  // at the hidden units
   };
 };
 
-// One method for each site; FullTuning stands for at::Weights.
+// One method for each site; FullTuning stands for at::Weights. Smooth functions only: among so many draws one meets the kink of a ReLU
+// (ReLU itself is checked in unit/peft).
 using Methods = List<LoRA<2, at::Query>, LoRA<2, at::Key>, LoRA<2, at::Value>, LoRA<2, at::AttentionOutput>, LoRA<2, at::FfnIn>, LoRA<2, at::FfnOut>,
-                     Prefix<2>, Gain, Adapter<2, at::BesideAttention>, Adapter<2, at::BesideFfn>, Adapter<2, at::PostAttention>,
-                     Adapter<2, at::PostFfn>, Adapter<2, at::PostAttentionNorm>, Adapter<2, at::PostFfnNorm>,
-                     Pathway<Aside<2>, at::OutsideAttention>, Pathway<Aside<2>, at::OutsideFfn>, Pathway<Aside<2>, at::OutsideLayer>, BitFit,
+                     Prefix<2>, Gain, Adapter<2, Gelu, at::BesideAttention>, Adapter<2, Gelu, at::BesideFfn>, Adapter<2, Gelu, at::PostAttention>,
+                     Adapter<2, Gelu, at::PostFfn>, Adapter<2, Gelu, at::PostAttentionNorm>, Adapter<2, Gelu, at::PostFfnNorm>,
+                     Pathway<Aside<2, Gelu>, at::OutsideAttention>, Pathway<Aside<2, Gelu>, at::OutsideFfn>, Pathway<Aside<2, Gelu>, at::OutsideLayer>, BitFit,
                      LayerNormTuning, FullTuning>;
 constexpr std::size_t n = Methods::size, none = n;
 
