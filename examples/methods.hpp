@@ -38,24 +38,24 @@ template <class Shape, Index tenths>
 struct Ranks {
   static constexpr bool large = tenths > 20;
   static constexpr Index total = parameters<Bert<Shape, Layers<Shape>>>().total;
-  static constexpr Index at_least_one(Index r) { return r < 1 ? 1 : r; }
+  // a bottleneck is narrower than what it bridges; where the embeddings outweigh the layers (Tiny, Mini) that bounds a large budget
+  static constexpr Index fit(Index r) { return r < 1 ? 1 : r < Shape::hidden ? r : Shape::hidden - 1; }
   // 589,824 of BERT-base's weights are rank 16, and 7,372,800 rank 200; the same share of another backbone, rounded
   static constexpr Index base_total = parameters<Bert<BertBase, Layers<BertBase>>>().total;
   static constexpr Index base_weights = (large ? 200 : 16) * 24 * 2 * 768;
   static constexpr Index per_rank = Shape::layers * 4 * Shape::hidden;
-  static constexpr Index whole = at_least_one(static_cast<Index>(static_cast<double>(base_weights) * static_cast<double>(total) / static_cast<double>(base_total) / static_cast<double>(per_rank) + 0.5));
-  static constexpr Index parallel = 2 * whole;
-  static constexpr Index s = at_least_one(whole / 2);
-  static constexpr Index l_inside = at_least_one(large ? whole / 4 : whole * 3 / 4), l_aside = large ? whole * 3 / 2 : l_inside;
-  static constexpr Index m_inside = at_least_one(large ? whole * 37 / 40 : whole * 15 / 16);
-  static constexpr Index m_wanted = large ? whole * 24 / 5 : whole * 3 / 2;
-  static constexpr Index m_aside = m_wanted < Shape::hidden ? at_least_one(m_wanted) : Shape::hidden - 1;
+  static constexpr double share = static_cast<double>(base_weights) / static_cast<double>(base_total);
+  static constexpr Index wanted = static_cast<Index>(share * static_cast<double>(total) / static_cast<double>(per_rank) + 0.5);
+  static constexpr Index whole = fit(wanted), parallel = fit(2 * wanted), s = fit(wanted / 2);
+  static constexpr Index l_inside = fit(large ? wanted / 4 : wanted * 3 / 4), l_aside = fit(large ? wanted * 3 / 2 : wanted * 3 / 4);
+  static constexpr Index m_inside = fit(large ? wanted * 37 / 40 : wanted * 15 / 16), m_aside = fit(large ? wanted * 24 / 5 : wanted * 3 / 2);
 };
 static_assert(Ranks<BertBase, 5>::whole == 16 && Ranks<BertBase, 67>::whole == 200);
 static_assert(Ranks<BertBase, 5>::l_inside == 12 && Ranks<BertBase, 67>::l_inside == 50 && Ranks<BertBase, 67>::l_aside == 300);
 static_assert(Ranks<BertBase, 5>::m_inside == 15 && Ranks<BertBase, 5>::m_aside == 24 && Ranks<BertBase, 67>::m_inside == 185);
 
-// f.template operator()<Encoder>(learning rate) for the composition of that name. The rates did best on dev in the runs of bench/RESULTS.md.
+// f.template operator()<Encoder>(learning rate) for the composition of that name. The rates are usual ones
+// for these methods, not swept; --lr of 02_finetune sets another.
 template <class Shape, class F>
 auto with_method(const std::string& method, const std::string& budget, const F& f) {
   const auto sized = [&]<Index tenths>(std::integral_constant<Index, tenths>) {
