@@ -5,7 +5,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="g++ cmake make pkg-config libeigen3-dev libxsimd-dev libxtensor-dev doctest-dev libbenchmark-dev nlohmann-json3-dev
+packages="g++ cmake make pkg-config libeigen3-dev libxsimd-dev libxtensor-dev doctest-dev libbenchmark-dev rapidjson-dev
           libutf8proc-dev zlib1g-dev libcli11-dev"
 
 install_missing() {

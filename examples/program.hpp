@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <towpath/base/check.hpp>
 #include <towpath/base/file.hpp>
-#include <towpath/io/json.hpp>
+#include <towpath/base/json.hpp>
 
 #include <cstdio>
 #include <new>

@@ -4,7 +4,7 @@
 #include "towpath/data/texts.hpp"
 #include "towpath/data/tsv.hpp"
 
-#include <nlohmann/json.hpp>
+#include "towpath/base/json.hpp"
 
 #include <string>
 #include <string_view>
@@ -16,17 +16,19 @@ struct OwnedTextLine {
   std::string id, text;
 };
 inline OwnedTextLine json_line(const Lines& lines, std::string_view line) {
-  const auto object = nlohmann::json::parse(line.begin(), line.end(), nullptr, false);
-  if (!object.is_object()) lines.malformed(line, "a JSON object {\"_id\": …, \"title\": …, \"text\": …} on a line of its own");
-  const auto string = [&](const char* key, bool needed) -> std::string {
-    const auto it = object.find(key);
-    if (it == object.end() || it->is_null()) {
+  Json object;
+  if (!read_json(line, object).empty() || !object.is_object())
+    lines.malformed(line, "a JSON object {\"_id\": …, \"title\": …, \"text\": …} on a line of its own");
+  const auto string = [&](const char* key, bool needed) {
+    std::string text;
+    const Json* v = object.find(key);
+    if (!v || v->is_null()) {
       if (needed) lines.malformed(line, std::string("a field \"") + key + "\"");
-      return {};
+    } else if (!v->read(text)) {
+      if (v->kind() != Json::Kind::integer) lines.malformed(line, std::string("a string in \"") + key + "\"");
+      text = v->dump();    // ids without quotes are common
     }
-    if (it->is_string()) return it->get<std::string>();
-    if (it->is_number_integer()) return it->dump();    // ids without quotes are common
-    lines.malformed(line, std::string("a string in \"") + key + "\"");
+    return text;
   };
   OwnedTextLine out{string("_id", true), string("text", true)};
   if (out.id.empty()) lines.malformed(line, "a field \"_id\" that is not empty");

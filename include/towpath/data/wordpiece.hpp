@@ -4,7 +4,7 @@
 #include "towpath/data/texts.hpp"
 #include "towpath/data/unicode.hpp"
 
-#include <nlohmann/json.hpp>
+#include "towpath/base/json.hpp"
 
 #include <algorithm>
 #include <array>
@@ -366,24 +366,26 @@ private:
     return s;
   }
 
-  static nlohmann::json json_file(const std::string& path) {
+  static Json json_file(const std::string& path) {
     Lines lines{path};
     std::string all;
     for (std::string_view line; lines.next(line); all += '\n') all.append(line);
-    auto value = nlohmann::json::parse(all, nullptr, false);
-    if (!value.is_object()) fail(path + " is not JSON", "expected one object", "Save the tokenizer again, or remove the file");
+    Json value;
+    if (!detail::read_json(all, value).empty() || !value.is_object())
+      fail(path + " is not JSON", "expected one object", "Save the tokenizer again, or remove the file");
     return value;
   }
-  static std::optional<bool> flag(const nlohmann::json& object, const char* key) {
-    const auto it = object.find(key);
-    return it != object.end() && it->is_boolean() ? std::optional<bool>(it->get<bool>()) : std::nullopt;
+  static std::optional<bool> flag(const Json& object, const char* key) {
+    const Json* v = object.find(key);
+    bool set = false;
+    return v && v->read(set) ? std::optional(set) : std::nullopt;
   }
 
   void load(std::string path, const WordPieceOptions* options) {
     auto table = std::make_shared<Table>();
     const bool folder = detail::is_folder(path), json = !folder && path.ends_with("tokenizer.json");
     const std::string at = folder ? path + "/" : json ? path.substr(0, path.size() - 14) : std::string();
-    nlohmann::json whole, settings;
+    Json whole, settings;
     if (folder || json) {
       if (detail::is_file(at + "tokenizer.json")) whole = json_file(at + "tokenizer.json");
       if (detail::is_file(at + "tokenizer_config.json")) settings = json_file(at + "tokenizer_config.json");
@@ -394,10 +396,10 @@ private:
 
     if (options) table->options = *options;
     else if (folder || json) {
-      const auto& normalizer = whole.is_object() && whole.contains("normalizer") ? whole["normalizer"] : nlohmann::json();
+      const Json* normalizer = whole.find("normalizer");
       const auto either = [&](const char* in_settings, const char* in_whole) {
-        auto v = settings.is_object() ? flag(settings, in_settings) : std::nullopt;
-        return v || !normalizer.is_object() ? v : flag(normalizer, in_whole);
+        const auto v = flag(settings, in_settings);
+        return v || !normalizer ? v : flag(*normalizer, in_whole);
       };
       table->options.lowercase = either("do_lower_case", "lowercase").value_or(true);
       table->options.strip_accents = either("strip_accents", "strip_accents");
@@ -429,22 +431,24 @@ private:
     table_ = std::move(table);
   }
 
-  static void read_json(const nlohmann::json& whole, const std::string& path, Table& table) {
-    const auto model = whole.find("model");
-    if (model == whole.end() || !model->is_object() || model->value("type", "WordPiece") != "WordPiece" ||
-        !model->contains("vocab") || !(*model)["vocab"].is_object())
+  static void read_json(const Json& whole, const std::string& path, Table& table) {
+    const Json* model = whole.find("model");
+    const Json* type = model ? model->find("type") : nullptr;
+    const Json* pieces = model ? model->find("vocab") : nullptr;
+    std::string_view name = "WordPiece";
+    if (!pieces || !pieces->is_object() || (type && !type->read(name)) || name != "WordPiece")
       fail(path + " is no WordPiece tokenizer", "expected model.type \"WordPiece\" and a model.vocab",
            "Use a BERT, MiniLM, DistilBERT or ELECTRA checkpoint");
-    const auto& vocab = (*model)["vocab"];
+    const Json& vocab = *pieces;
     std::vector<std::string> tokens(vocab.size());
     std::vector<bool> seen(vocab.size());
-    for (const auto& [token, id] : vocab.items()) {
-      const std::int64_t i = id.is_number_integer() ? id.template get<std::int64_t>() : -1;
-      if (i < 0 || i >= static_cast<std::int64_t>(tokens.size()) || seen[static_cast<std::size_t>(i)])
-        fail(path + " numbers the piece \"" + token + "\" " + id.dump(),
+    for (std::size_t at = 0; at < vocab.size(); ++at) {
+      std::size_t i = 0;
+      if (!vocab[at].read(i) || i >= tokens.size() || seen[i])
+        fail(path + " numbers the piece \"" + vocab.key(at) + "\" " + vocab[at].dump(),
              "expected every number from 0 to " + std::to_string(tokens.size() - 1) + " once");
-      seen[static_cast<std::size_t>(i)] = true;
-      tokens[static_cast<std::size_t>(i)] = token;
+      seen[i] = true;
+      tokens[i] = vocab.key(at);
     }
     for (const auto& token : tokens) table.add(token);
   }

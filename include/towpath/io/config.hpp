@@ -1,18 +1,18 @@
 #pragma once
 
-#include "towpath/io/json.hpp"
 #include "towpath/io/mapping.hpp"
 
 #include "towpath/base/check.hpp"
 #include "towpath/base/config.hpp"
 #include "towpath/base/file.hpp"
+#include "towpath/base/json.hpp"
 #include "towpath/base/list.hpp"
 
 #include <cmath>
 #include <cstdio>
-#include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace towpath {
 
@@ -43,35 +43,27 @@ inline Config read_config(const std::string& path) {
   const std::string fix = "Give the config.json of a BERT checkpoint";
   const Json json = parse_json(file->text(), path, fix);
   if (!json.is_object()) fail("cannot read " + path, "it is not a JSON object", fix);
-  const auto wrong = [&](const char* key, const char* wanted) {
-    fail("cannot read " + path,
-         std::string(key) + " is " + json[key].dump(-1, ' ', false, Json::error_handler_t::replace) + ", not " + wanted,
-         fix);
+  // The value under a key; null pointer where there is none, or a null.
+  const auto find = [&](const char* key) {
+    const Json* v = json.find(key);
+    return v && !v->is_null() ? v : nullptr;
+  };
+  const auto wrong = [&](const char* key, const Json& v, const char* wanted) {
+    fail("cannot read " + path, std::string(key) + " is " + v.dump() + ", not " + wanted, fix);
   };
   const auto text = [&](const char* key, std::string& to) {
-    if (!json.contains(key) || json[key].is_null()) return;
-    if (!json[key].is_string()) wrong(key, "a string");
-    to = json[key].get<std::string>();
+    if (const Json* v = find(key); v && !v->read(to)) wrong(key, *v, "a string");
   };
   const auto number = [&](const char* key, double& to) {
-    if (!json.contains(key) || json[key].is_null()) return;
-    if (!json[key].is_number()) wrong(key, "a number");
-    to = json[key].get<double>();
+    if (const Json* v = find(key); v && !v->read(to)) wrong(key, *v, "a number");
   };
   Config c;
   text("model_type", c.model_type);
   const auto count = [&](const char* key, Index& to, bool required, Index least) {
-    if (!json.contains(key) || json[key].is_null()) {
-      if (required)
-        fail("cannot read " + path, "a model of type \"" + c.model_type + "\" is described there without " + key, fix);
-      return;
-    }
-    const Json& v = json[key];
-    if (!v.is_number_integer() ||
-        (v.is_number_unsigned() && v.get<std::uint64_t>() > std::uint64_t{std::numeric_limits<Index>::max()}) ||
-        v.get<Index>() < least)
-      wrong(key, least ? "a whole number above zero" : "a whole number");
-    to = v.get<Index>();
+    const Json* v = find(key);
+    if (v && (!v->read(to) || to < least)) wrong(key, *v, least ? "a whole number above zero" : "a whole number");
+    if (!v && required)
+      fail("cannot read " + path, "a model of type \"" + c.model_type + "\" is described there without " + key, fix);
   };
   count("hidden_size", c.hidden_size, true, 1);
   count("num_hidden_layers", c.num_hidden_layers, true, 0);
@@ -92,7 +84,7 @@ inline Config read_config(const std::string& path) {
 
 // As transformers writes it (keys sorted, two spaces), so that from_pretrained and our own reader take it.
 inline void write_config(const std::string& path, const Config& c) {
-  const Json json = {{"architectures", Json::array({"BertModel"})},
+  const Json json = {{"architectures", std::vector<std::string>{"BertModel"}},
                      {"attention_probs_dropout_prob", c.attention_probs_dropout_prob},
                      {"hidden_act", c.hidden_act},
                      {"hidden_dropout_prob", c.hidden_dropout_prob},
@@ -109,7 +101,7 @@ inline void write_config(const std::string& path, const Config& c) {
                      {"type_vocab_size", c.type_vocab_size},
                      {"vocab_size", c.vocab_size}};
   NewFile file(path);
-  file.write(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  file.write(json.dump(2) + "\n");
   file.commit();
 }
 

@@ -1,11 +1,11 @@
 #pragma once
 
-#include "towpath/io/json.hpp"
 #include "towpath/io/mapping.hpp"
 
 #include "towpath/base/check.hpp"
 #include "towpath/base/config.hpp"
 #include "towpath/base/file.hpp"
+#include "towpath/base/json.hpp"
 #include "towpath/tensor/dtype.hpp"
 
 #include <algorithm>
@@ -53,10 +53,9 @@ struct InFile {
 };
 
 inline std::uint64_t whole(const InFile& in, const std::string& tensor, const Json& v, const char* what) {
-  if (!v.is_number_unsigned())
-    in.bad_tensor(tensor, std::string("has ") + v.dump(-1, ' ', false, Json::error_handler_t::replace) + " " + what +
-                              ", where a whole number from zero on must stand");
-  return v.get<std::uint64_t>();
+  std::uint64_t n = 0;
+  if (!v.read(n)) in.bad_tensor(tensor, "has " + v.dump() + " " + what + ", where a whole number from zero on must stand");
+  return n;
 }
 
 // The bytes that a shape wants, or a complaint if no machine could count them.
@@ -117,9 +116,9 @@ private:
     const Json header = parse_json(text, "the header of " + path_, detail::InFile::again, 4);
     const std::byte* data = file->data() + 8 + length;
     const std::size_t size = file->size() - 8 - length;
-    for (const auto& [name, value] : header.items())  // sorted by name, since Json objects are
-      if (name == "__metadata__") read_metadata(value);
-      else entries_.push_back(entry(name, value, data, size));
+    for (std::size_t i = 0; i < header.size(); ++i)  // sorted by name, since Json objects are
+      if (header.key(i) == "__metadata__") read_metadata(header[i]);
+      else entries_.push_back(entry(header.key(i), header[i], data, size));
     check_cover(data, size);
     owner_ = std::move(file);
   }
@@ -127,41 +126,42 @@ private:
   void read_metadata(const Json& value) {
     const detail::InFile in{path_};
     if (!value.is_object()) in.bad("its __metadata__ is not a map of strings");
-    for (const auto& [key, v] : value.items()) {
-      if (!v.is_string()) in.bad("its __metadata__ has something else than a string under \"" + key + "\"");
-      metadata_.emplace(key, v.get<std::string>());
-    }
+    for (std::size_t i = 0; i < value.size(); ++i)
+      if (!value[i].read(metadata_[value.key(i)]))
+        in.bad("its __metadata__ has something else than a string under \"" + value.key(i) + "\"");
   }
 
   Entry entry(const std::string& name, const Json& value, const std::byte* data, std::size_t size) const {
     const detail::InFile in{path_};
     if (!value.is_object()) in.bad_tensor(name, "is not described by an object");
-    for (const char* key : {"dtype", "shape", "data_offsets"})
-      if (!value.contains(key)) in.bad_tensor(name, std::string("has no ") + key);
+    const auto field = [&](const char* key) -> const Json& {
+      const Json* v = value.find(key);
+      if (!v) in.bad_tensor(name, std::string("has no ") + key);
+      return *v;
+    };
+    const Json &dtype = field("dtype"), &shape = field("shape"), &offsets = field("data_offsets");
 
     Entry e;
     e.name = name;
-    const Json& dtype = value["dtype"];
-    if (!dtype.is_string()) in.bad_tensor(name, "has a dtype that is not a string");
-    const auto known = dtype_named(dtype.get_ref<const std::string&>());
+    std::string_view type;
+    if (!dtype.read(type)) in.bad_tensor(name, "has a dtype that is not a string");
+    const auto known = dtype_named(type);
     if (!known) {
       std::string list;
       for (Dtype d : every_dtype) list += (list.empty() ? "" : ", ") + std::string(towpath::name(d));
-      in.bad_tensor(name, "has the dtype " + dtype.get<std::string>() + ", which is not read here",
+      in.bad_tensor(name, "has the dtype " + std::string(type) + ", which is not read here",
                     "Convert it to one of " + list);
     }
     e.dtype = *known;
 
-    const Json& shape = value["shape"];
     if (!shape.is_array()) in.bad_tensor(name, "has a shape that is not a list");
-    for (const Json& d : shape) {
-      const std::uint64_t n = detail::whole(in, name, d, "in its shape");
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      const std::uint64_t n = detail::whole(in, name, shape[i], "in its shape");
       if (n > std::uint64_t{std::numeric_limits<Index>::max()})
         in.bad_tensor(name, "has a shape whose product is too large to count");
       e.shape.push_back(static_cast<Index>(n));
     }
 
-    const Json& offsets = value["data_offsets"];
     if (!offsets.is_array() || offsets.size() != 2)
       in.bad_tensor(name, "has data_offsets that are not a pair [begin, end]");
     const std::uint64_t begin = detail::whole(in, name, offsets[0], "in its data_offsets");
@@ -210,16 +210,16 @@ private:
     const std::string fix = "Give the model.safetensors.index.json that came with the parts, or a .safetensors file";
     const Json json = parse_json(index->text(), path_, fix);
     const std::string folder = path_.substr(0, path_.rfind('/') + 1);
-    if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object())
-      fail("cannot read " + path_, "it has no map named \"weight_map\"", fix);
+    const Json* map = json.find("weight_map");
+    if (!map || !map->is_object()) fail("cannot read " + path_, "it has no map named \"weight_map\"", fix);
     std::map<std::string, Safetensors> parts;
-    for (const auto& [name, part] : json["weight_map"].items()) {
+    for (std::size_t i = 0; i < map->size(); ++i) {
+      const std::string& name = map->key(i);
       // A part lies beside its index: a name with a folder in it would let a download point anywhere.
-      if (!part.is_string() || part.get_ref<const std::string&>().find('/') != std::string::npos ||
-          !part.get_ref<const std::string&>().ends_with(".safetensors"))
+      std::string file;
+      if (!(*map)[i].read(file) || file.find('/') != std::string::npos || !file.ends_with(".safetensors"))
         fail("cannot read " + path_,
              "tensor \"" + name + "\" is not said to lie in a .safetensors file of the same folder", fix);
-      const auto file = part.get<std::string>();
       auto at = parts.find(file);
       if (at == parts.end()) at = parts.emplace(file, Safetensors(folder + file)).first;
       const Entry* e = at->second.find(name);
@@ -273,7 +273,7 @@ inline void write_safetensors(const std::string& path, std::span<const Entry> en
                    [&](const Entry* a, const Entry* b) { return alignment(a) > alignment(b); });
 
   Json header = Json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  for (const auto& [key, value] : metadata) header["__metadata__"][key] = value;
   std::size_t at = 0;
   for (const Entry* e : placed) {
     header[e->name] = {{"dtype", name(e->dtype)}, {"shape", e->shape}, {"data_offsets", {at, at + e->bytes}}};
@@ -281,9 +281,7 @@ inline void write_safetensors(const std::string& path, std::span<const Entry> en
   }
   // What is not UTF-8 cannot stand in JSON; a replaced letter would be a name that nobody finds again.
   const auto strict = [&](const std::string& s) {
-    const std::string shown = Json(s).dump(-1, ' ', false, Json::error_handler_t::ignore);
-    if (Json(s).dump(-1, ' ', false, Json::error_handler_t::replace) != shown)
-      fail("cannot write " + path, "the name or note " + shown + " is not UTF-8", "Use UTF-8");
+    if (detail::utf8_end(s) != s.size()) fail("cannot write " + path, "the name or note " + Json(s).dump() + " is not UTF-8", "Use UTF-8");
   };
   for (const Entry* e : order) strict(e->name);
   for (const auto& [key, value] : metadata) strict(key), strict(value);

@@ -2,8 +2,8 @@
 
 #include "towpath/autodiff/visit.hpp"
 #include "towpath/base/check.hpp"
+#include "towpath/base/json.hpp"
 #include "towpath/io/checkpoint.hpp"
-#include "towpath/io/json.hpp"
 #include "towpath/optim/adam.hpp"
 
 #include <cerrno>
@@ -33,8 +33,8 @@ inline Json to_json(const TrainState& s) {
 inline TrainState train_state(const Json& j, const std::string& path) {
   TrainState s;
   const auto get = [&](const char* key, auto& to) {
-    if (!j.contains(key)) fail("cannot resume from " + path, std::string("its notes have no ") + key, "Start the run again");
-    to = j[key].get<std::remove_reference_t<decltype(to)>>();
+    const Json* v = j.find(key);
+    if (!v || !v->read(to)) fail("cannot resume from " + path, std::string("its notes have no ") + key, "Start the run again");
   };
   get("epoch", s.epoch), get("batch", s.batch), get("step", s.step), get("position", s.position), get("best", s.best);
   get("best_epoch", s.best_epoch), get("seconds", s.seconds), get("tokens", s.tokens), get("losses", s.losses), get("dev", s.dev);

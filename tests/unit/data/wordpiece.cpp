@@ -112,7 +112,8 @@ TEST_CASE("a folder brings its settings") {
   CHECK(WordPiece{s.path("m")}.options().lowercase);
   s.write("m/tokenizer.json", R"({"normalizer": {"type": "BertNormalizer", "lowercase": false, "strip_accents": null}})");
   CHECK_FALSE(WordPiece{s.path("m")}.options().lowercase);
-  s.write("m/tokenizer_config.json", R"({"do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false})");
+  s.write("m/tokenizer_config.json", R"({"do_lower_case": true, "strip_accents": false, "tokenize_chinese_chars": false,
+      "model_max_length": 1000000000000000019884624838656})");
   const WordPiece w{s.path("m") + "/"};
   CHECK(w.options().lowercase);
   CHECK(w.options().strip_accents == false);
