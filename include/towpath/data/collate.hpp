@@ -5,10 +5,13 @@
 #include "towpath/tensor/ragged.hpp"
 
 #include "towpath/base/random.hpp"
+#include "towpath/base/threads.hpp"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -66,7 +69,80 @@ struct Pieces : Sequences {
     offsets.push_back(static_cast<Index>(ids.size()));
     return count() - 1;
   }
+  void add(const Pieces& more) {
+    const Index before = tokens();
+    ids.insert(ids.end(), more.ids.begin(), more.ids.end());
+    for (Index s = 1; s <= more.count(); ++s) offsets.push_back(before + more.begin(s));
+  }
   std::span<const std::int32_t> operator[](Index s) const { return {ids.data() + begin(s), static_cast<std::size_t>(length(s))}; }
+};
+
+// Appends the pieces of text(0) … text(n - 1) in this order. They are tokenised on all threads, in blocks that are joined in
+// order: the result does not depend on how many threads there are. text(i) is a std::string_view that holds until the end of the
+// call, asked for by several threads at once.
+template <class Text>
+void tokenise(Pieces& to, const WordPiece& words, Index n, const Text& text, Threads& threads) {
+  constexpr Index block = 64, together = 1024 * block;  // what is there twice, in blocks and joined, stays bounded
+  for (Index from = 0; from < n; from += together) {
+    const Index count = std::min(together, n - from);
+    std::vector<Pieces> parts(static_cast<std::size_t>((count + block - 1) / block));
+    threads.rows(count, block, [&](Index begin, Index end) {
+      Pieces& part = parts[static_cast<std::size_t>(begin / block)];
+      for (Index i = begin; i < end; ++i) part.add(words.pieces(text(from + i)));
+    });
+    for (const Pieces& part : parts) to.add(part);
+  }
+}
+
+// Texts to encode as batches, longest first (equal lengths in their order), each of as many as have at most `tokens` ids together;
+// a text that alone has more is a batch of its own. There is no padding to save: the order puts the largest batch first, so that
+// a run that fits in memory at its start fits to its end, and gives the texts of a batch the same work.
+//   LongestFirst batches{words, texts, 256, 8192};
+//   while (auto batch = batches.next()) …           // row i of the batch is text batch->rows[i]
+// Refers to words and texts.
+class LongestFirst {
+public:
+  struct Part {
+    Ragged tokens;
+    std::vector<Index> rows;
+    Index truncated = 0;
+  };
+
+  LongestFirst(const WordPiece& words, const Pieces& texts, Index max_length, Index tokens)
+      : words_(&words), texts_(&texts), max_length_(max_length), tokens_(tokens), order_(static_cast<std::size_t>(texts.count())) {
+    std::iota(order_.begin(), order_.end(), Index{0});
+    std::stable_sort(order_.begin(), order_.end(), [&](Index a, Index b) { return texts.length(a) > texts.length(b); });
+  }
+  std::optional<Part> next() {
+    if (at_ == order_.size()) return std::nullopt;
+    Part part;
+    do {
+      const Encoded e = words_->single((*texts_)[order_[at_]], max_length_);
+      part.tokens.add(e.ids, e.types);
+      part.truncated += e.truncated;
+      part.rows.push_back(order_[at_++]);
+    } while (at_ < order_.size() && part.tokens.tokens() + std::min(texts_->length(order_[at_]) + 2, max_length_) <= tokens_);
+    return part;
+  }
+
+private:
+  const WordPiece* words_;
+  const Pieces* texts_;
+  Index max_length_, tokens_;
+  std::vector<Index> order_;
+  std::size_t at_ = 0;
+};
+
+// How the examples of an epoch are put together. As it stands: in the order that was shuffled, `batch` at a time.
+// A Ragged batch has no padding, so none of this saves arithmetic, as it would for a padded batch. What it gives is bounded memory
+// and steps that take alike long, both through `tokens`: a batch is closed before it would hold more ids (or more than `batch`
+// examples). `alike` sorts by length among some batches' worth at a time and shuffles the batches: all texts of one are about
+// equally long. Without `tokens` that makes steps more unequal, not less. Both change what stands against what as a negative:
+// with `tokens` a batch of long texts has fewer, and with `alike` they are of the positive's own length.
+struct Lengths {
+  Index tokens = 0;    // ids of the texts in a batch at most (0: any number), a passage that several bring counted for each;
+                       // an example that has more is a batch of its own. Pairs of query and passage have more: not counted here
+  bool alike = false;  // examples of a batch are about equally long
 };
 
 // What training examples are made from. Constant after it was filled, so batches may be made by several threads.
@@ -75,6 +151,14 @@ struct TrainingTexts {
   Index query_length, passage_length;
   Pieces queries{}, passages{};
   std::vector<std::vector<Index>> relevant{};    // [queries] passages, ascending
+
+  // ids of an example in a batch, if it shares no passage
+  Index tokens(const Example& e) const {
+    const auto of = [](const Pieces& texts, Index row, Index most) { return std::min(texts.length(row) + 2, most); };
+    Index n = of(queries, e.query, query_length) + of(passages, e.positive, passage_length);
+    for (Index p : e.negatives) n += of(passages, p, passage_length);
+    return n;
+  }
 
   Batch collate(std::span<const Example> examples) const {
     Batch b;
@@ -125,26 +209,27 @@ private:
   }
 };
 
-// One pass over a source of examples (Triples, Sampler), in an order that is a pure function of (seed, epoch). Batch i is made
-// on its own, so a run that was stopped goes on at batch i exactly; the last batch may be smaller. Holds a reference to the
-// source.
+// One pass over a source of examples (Triples, Sampler), in an order and in batches that are a pure function of (seed, epoch).
+// Batch i is made on its own, so a run that was stopped goes on at batch i exactly; batches can be smaller than the source says,
+// the last one or, with Lengths, any. Holds a reference to the source.
 template <class Source>
 class Epoch {
 public:
   Epoch(const Source& source, Index number) : source_(&source), number_(number), order_(static_cast<std::size_t>(source.count())) {
     for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = static_cast<Index>(i);
     Random{source.seed(), stream_of("order of examples") + static_cast<std::uint64_t>(number)}.shuffle(order_);
+    cut();
   }
 
   Index number() const { return number_; }
-  Index count() const { return (source_->count() + source_->batch() - 1) / source_->batch(); }    // batches
+  Index count() const { return static_cast<Index>(batches_.size()); }    // batches; with Lengths::tokens, of this epoch only
 
   std::vector<Example> examples(Index batch) const {
     if (batch < 0 || batch >= count())
       fail("there is no batch " + std::to_string(batch), "an epoch has " + std::to_string(count()) + " batches");
-    const Index from = batch * source_->batch(), to = std::min(from + source_->batch(), source_->count());
+    const auto [from, to] = batches_[static_cast<std::size_t>(batch)];
     std::vector<Example> all;
-    for (Index i = from; i < to; ++i) all.push_back(source_->example(number_, order_[static_cast<std::size_t>(i)]));
+    for (std::size_t i = from; i < to; ++i) all.push_back(source_->example(number_, order_[i]));
     return all;
   }
   Batch batch(Index i) const { return source_->texts().collate(examples(i)); }
@@ -181,13 +266,46 @@ public:
   End end() const { return {}; }
 
 private:
+  void cut() {
+    const Lengths by = source_->lengths();
+    const auto most = static_cast<std::size_t>(source_->batch()), n = order_.size();
+    std::vector<Index> size;    // [examples] ids
+    if (by.alike || by.tokens > 0)
+      for (std::size_t i = 0; i < n; ++i) size.push_back(source_->texts().tokens(source_->example(number_, static_cast<Index>(i))));
+    const auto of = [&](std::size_t i) { return size[static_cast<std::size_t>(order_[i])]; };
+    if (by.alike) {
+      // Up and down in turn, so that a batch across the border of two windows is of like lengths too.
+      const std::size_t window = 64 * most;
+      bool down = false;
+      for (std::size_t from = 0; from < n; from += window, down = !down) {
+        const auto first = order_.begin() + static_cast<std::ptrdiff_t>(from);
+        std::stable_sort(first, first + static_cast<std::ptrdiff_t>(std::min(window, n - from)), [&](Index a, Index b) {
+          const Index x = size[static_cast<std::size_t>(a)], y = size[static_cast<std::size_t>(b)];
+          return down ? x > y : x < y;
+        });
+      }
+    }
+    for (std::size_t from = 0, to; from < n; from = to) {
+      Index tokens = 0;
+      to = from;
+      do {
+        if (by.tokens > 0) tokens += of(to);
+        ++to;
+      } while (to < n && to - from < most && (by.tokens <= 0 || tokens + of(to) <= by.tokens));
+      batches_.emplace_back(from, to);
+    }
+    if (by.alike) Random{source_->seed(), stream_of("order of batches") + static_cast<std::uint64_t>(number_)}.shuffle(batches_);
+  }
+
   const Source* source_;
   Index number_;
   std::vector<Index> order_;
+  std::vector<std::pair<std::size_t, std::size_t>> batches_;    // [from, to) in order_
 };
 
 namespace detail {
-inline void check_lengths(Index batch, Index query_length, Index passage_length) {
+inline void check_lengths(Index batch, Index query_length, Index passage_length, const Lengths& lengths) {
+  if (lengths.tokens < 0) fail("tokens = " + std::to_string(lengths.tokens), "a batch has room for some ids; 0 stands for any number");
   if (batch < 1) fail("batch = " + std::to_string(batch), "a batch holds one example or more");
   for (Index n : {query_length, passage_length})
     if (n < 3) fail("a text of at most " + std::to_string(n) + " ids", "[CLS] and [SEP] take two of them", "Use 3 or more");

@@ -21,6 +21,8 @@ struct SamplerOptions {
   Index skip = 0, depth = 0;                        // of the run's candidates leave out the first `skip`, use up to place `depth` (0: all)
   Index relevant_from = 1;                          // the grade from which a judged document is relevant
   std::uint64_t seed = 42;
+  Lengths lengths{};                                // whether batches are made with regard to lengths
+  Index threads = 0;                                // for tokenising, at construction (0: all cores)
 };
 
 // Training examples from a collection, its judgements and, for hard negatives, a first-stage run.
@@ -31,6 +33,7 @@ struct SamplerOptions {
 // An epoch has each query with a relevant document once: with one of these, drawn evenly, and with `negatives` different
 // documents drawn evenly from those candidates of the run that are not relevant to it (fewer where there are fewer). What is drawn
 // is a pure function of (seed, epoch, query); the order of (seed, epoch).
+// With options.lengths, batches have a bound on their ids, or texts of like lengths: see Lengths.
 // Documents of equal text are one document. Each text is tokenised once, at construction, and only those that can occur.
 // Constant afterwards: batches may be made by several threads. The collection need not outlive it.
 // Errors: judgements in which no query has a relevant document.
@@ -41,15 +44,15 @@ public:
 
   Sampler(const Collection& c, const Qrels& qrels, const Run& run, WordPiece words, const SamplerOptions& options = {})
       : options_(options), texts_{std::move(words), options.query_length, options.passage_length} {
-    detail::check_lengths(options.batch, options.query_length, options.passage_length);
+    detail::check_lengths(options.batch, options.query_length, options.passage_length, options.lengths);
     std::unordered_map<std::string_view, Index> known;
-    std::vector<Index> rows(static_cast<std::size_t>(c.documents.count()), -1);
+    std::vector<Index> rows(static_cast<std::size_t>(c.documents.count()), -1), documents;    // documents: of each passage
     const auto passage = [&](Index document) {
       Index& row = rows[static_cast<std::size_t>(document)];
       if (row >= 0) return row;
       const std::string_view text = c.documents[document];
-      const auto [at, is_new] = known.emplace(text, texts_.passages.count());
-      if (is_new) texts_.passages.add(texts_.words.pieces(text));
+      const auto [at, is_new] = known.emplace(text, static_cast<Index>(documents.size()));
+      if (is_new) documents.push_back(document);
       return row = at->second;
     };
     for (Index q = 0; q < static_cast<Index>(qrels.of.size()); ++q) {
@@ -73,11 +76,15 @@ public:
         hard.erase(std::unique(hard.begin(), hard.end()), hard.end());
         std::erase_if(hard, [&](Index p) { return std::binary_search(relevant.begin(), relevant.end(), p); });
       }
-      texts_.queries.add(texts_.words.pieces(c.queries[q]));
       texts_.relevant.push_back(std::move(relevant));
       hard_.push_back(std::move(hard));
       query_.push_back(q);
     }
+    Threads threads(options.threads);
+    const auto at = [](const std::vector<Index>& list, Index i) { return list[static_cast<std::size_t>(i)]; };
+    tokenise(texts_.queries, texts_.words, count(), [&](Index q) { return c.queries[at(query_, q)]; }, threads);
+    const auto distinct = static_cast<Index>(documents.size());
+    tokenise(texts_.passages, texts_.words, distinct, [&](Index p) { return c.documents[at(documents, p)]; }, threads);
     if (query_.empty())
       fail((qrels.path.empty() ? std::string("the qrels") : qrels.path) + " have no relevant document for any query",
            "a document is relevant from grade " + std::to_string(options.relevant_from), "Lower relevant_from or take another split");
@@ -89,6 +96,7 @@ public:
   Index skipped() const { return skipped_; }                           // judged queries without one
   Index query(Index i) const { return query_[static_cast<std::size_t>(i)]; }    // row in the collection of query i here
   Index batch() const { return options_.batch; }
+  const Lengths& lengths() const { return options_.lengths; }
   std::uint64_t seed() const { return options_.seed; }
   const TrainingTexts& texts() const { return texts_; }
 

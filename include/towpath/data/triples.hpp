@@ -1,9 +1,8 @@
 #pragma once
 
 #include "towpath/data/collate.hpp"
-#include "towpath/data/jsonl.hpp"
+#include "towpath/data/reader.hpp"
 #include "towpath/data/trec.hpp"
-#include "towpath/data/tsv.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -21,6 +20,8 @@ struct TripleOptions {
   Index query_length = 32, passage_length = 128;    // ids, [CLS] and [SEP] among them
   std::uint64_t seed = 42;
   Index epoch = 0;                                  // which one begin() … end() goes through
+  Lengths lengths{};                                // whether batches are made with regard to lengths
+  Index threads = 0;                                // for tokenising, at construction (0: all cores)
 };
 
 // Training examples from a file, plain or gzip: one per line, query TAB positive [TAB negative …].
@@ -29,6 +30,7 @@ struct TripleOptions {
 //   triples.epoch(3).batch(17)                                 // one batch of a later one
 // Equal texts are one text: they are tokenised once, and what is positive for a query on one line is known to be relevant to it
 // on all (Batch::also_relevant).
+// With options.lengths, batches have a bound on their ids, or texts of like lengths: see Lengths.
 // The file is read and tokenised at construction and held as ids, about one byte per byte of distinct text: meant for some
 // millions of lines. For more, split the file.
 // Errors: a line without a tab; a file without a line.
@@ -36,25 +38,23 @@ class Triples {
 public:
   Triples(const std::string& path, WordPiece words, const TripleOptions& options = {})
       : options_(options), texts_{std::move(words), options.query_length, options.passage_length} {
-    detail::check_lengths(options.batch, options.query_length, options.passage_length);
+    detail::check_lengths(options.batch, options.query_length, options.passage_length, options.lengths);
     Lines lines{path};
     Ids queries, passages;
     std::vector<std::string_view> fields;
-    const auto row = [&](Ids& ids, Pieces& pieces, std::string_view text) {
-      const auto [r, is_new] = ids.add(text);
-      if (is_new) pieces.add(texts_.words.pieces(text));
-      return r;
-    };
     for (std::string_view line; lines.next(line);) {
       detail::split(line, fields);
       if (fields.size() < 2) lines.malformed(line, "query TAB positive [TAB negative …]");
-      Example e{row(queries, texts_.queries, fields[0]), row(passages, texts_.passages, fields[1])};
-      for (std::size_t i = 2; i < fields.size(); ++i) e.negatives.push_back(row(passages, texts_.passages, fields[i]));
+      Example e{queries.add(fields[0]).first, passages.add(fields[1]).first};
+      for (std::size_t i = 2; i < fields.size(); ++i) e.negatives.push_back(passages.add(fields[i]).first);
       detail::at(texts_.relevant, e.query).push_back(e.positive);
       for (std::string_view f : fields) empty_ += f.empty();
       examples_.push_back(std::move(e));
     }
     if (examples_.empty()) fail(path + " has no line", "expected query TAB positive [TAB negative …]");
+    Threads threads(options.threads);
+    tokenise(texts_.queries, texts_.words, queries.count(), [&](Index q) { return queries[q]; }, threads);
+    tokenise(texts_.passages, texts_.words, passages.count(), [&](Index p) { return passages[p]; }, threads);
     for (auto& r : texts_.relevant) {
       std::sort(r.begin(), r.end());
       r.erase(std::unique(r.begin(), r.end()), r.end());
@@ -68,6 +68,7 @@ public:
   Index count() const { return static_cast<Index>(examples_.size()); }    // lines
   Index empty() const { return empty_; }                                  // fields without a character
   Index batch() const { return options_.batch; }
+  const Lengths& lengths() const { return options_.lengths; }
   std::uint64_t seed() const { return options_.seed; }
   const TrainingTexts& texts() const { return texts_; }
   const Example& example(Index /*epoch*/, Index line) const { return examples_[static_cast<std::size_t>(line)]; }
@@ -94,27 +95,21 @@ public:
     using difference_type = std::ptrdiff_t;
 
     explicit Iterator(const std::string& path)
-        : lines_(std::make_unique<Lines>(path)), json_(path.find(".jsonl") != std::string::npos) {
+        : reader_(std::make_unique<TextReader>(path, form_of(path) == Form::jsonl ? Form::jsonl : Form::tsv)) {
       ++*this;
     }
     std::string_view operator*() const { return text_; }
     Iterator& operator++() {
-      std::string_view line;
-      do more_ = lines_->next(line);
-      while (more_ && json_ && line.empty());
-      if (!more_) return *this;
-      if (json_) text_ = owned_ = detail::json_line(*lines_, line).text;
-      else text_ = detail::text_line(*lines_, line).text;
+      more_ = reader_->next(text_);
       return *this;
     }
     friend bool operator==(const Iterator& i, End) { return !i.more_; }
     friend bool operator!=(const Iterator& i, End) { return i.more_; }
 
   private:
-    std::unique_ptr<Lines> lines_;
-    std::string owned_;
+    std::unique_ptr<TextReader> reader_;
     std::string_view text_;
-    bool json_, more_ = true;
+    bool more_ = true;
   };
   Iterator begin() const { return Iterator(path_); }
   End end() const { return {}; }

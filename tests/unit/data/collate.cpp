@@ -72,3 +72,52 @@ TEST_CASE("pairs come in groups, the relevant one first") {
   CHECK(ids(b.pairs, 3) == V{1, 4, 4, 2, 4, 4, 2});
   CHECK(b.truncated == 2);
 }
+
+TEST_CASE("tokenising on several threads gives what one gives, in the order of the texts") {
+  Scratch s;
+  const WordPiece words{s.write("vocab.txt", vocabulary)};
+  std::vector<std::string> texts;
+  for (int i = 0; i < 1000; ++i) {
+    texts.emplace_back();
+    for (int k = 0; k < i % 7; ++k) (texts.back() += static_cast<char>('a' + (i + k) % 5)) += ' ';
+  }
+  Pieces expected;
+  expected.add(words.pieces("e e"));
+  for (const auto& t : texts) expected.add(words.pieces(t));
+  for (Index n : {1, 2, 5}) {
+    Threads threads(n);
+    Pieces got;
+    got.add(words.pieces("e e"));    // what is there already stays
+    tokenise(got, words, 1000, [&](Index i) { return std::string_view(texts[static_cast<std::size_t>(i)]); }, threads);
+    CHECK(got.ids == expected.ids);
+    CHECK(got.offsets == expected.offsets);
+    tokenise(got, words, 0, [&](Index) { return std::string_view(); }, threads);
+    CHECK(got.count() == 1001);
+  }
+}
+
+TEST_CASE("texts to encode come longest first, in batches with a bound") {
+  Scratch s;
+  const WordPiece words{s.write("vocab.txt", vocabulary)};
+  Pieces texts;
+  for (const char* t : {"a", "a b c d e a b", "", "b", "a b c", "c"}) texts.add(words.pieces(t));
+  LongestFirst batches{words, texts, 6, 8};
+  std::vector<std::vector<Index>> rows;
+  std::vector<Index> tokens;
+  Index cut = 0;
+  while (const auto part = batches.next()) {
+    rows.push_back(part->rows);
+    tokens.push_back(part->tokens.tokens());
+    cut += part->truncated;
+    for (std::size_t i = 0; i < part->rows.size(); ++i)
+      CHECK(ids(part->tokens, static_cast<Index>(i)) == words.single(texts[part->rows[i]], 6).ids);
+  }
+  CHECK(rows == std::vector<std::vector<Index>>{{1}, {4, 0}, {3, 5, 2}});
+  CHECK(tokens == std::vector<Index>{6, 8, 8});
+  CHECK(cut == 1);
+  LongestFirst alone{words, texts, 6, 1};    // more than the bound each: batches of one
+  for (Index i = 0; i < 6; ++i) CHECK(alone.next()->rows.size() == 1);
+  CHECK_FALSE(alone.next());
+  const Pieces none;
+  CHECK_FALSE(LongestFirst(words, none, 6, 8).next());
+}

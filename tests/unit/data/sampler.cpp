@@ -92,6 +92,33 @@ TEST_CASE("batches do not depend on one another, on other queries or on the thre
   CHECK(strict.skipped() == 15);
 }
 
+TEST_CASE("lengths are those of what the epoch drew") {
+  const Small m;
+  const Qrels qrels = m.c.qrels("train");
+  const Run run = m.c.run("bm25");
+  const Sampler sampler{m.c, qrels, run, m.words, {.batch = 8, .negatives = 2, .lengths = {.tokens = 40}, .threads = 2}};
+  const Sampler plain{m.c, qrels, run, m.words, {.batch = 8, .negatives = 2, .threads = 1}};
+  CHECK(sampler.texts().passages.ids == plain.texts().passages.ids);
+  for (Index e = 0; e < 3; ++e) {
+    const auto epoch = sampler.epoch(e);
+    std::vector<Index> in_order, expected;
+    for (Index i = 0; i < epoch.count(); ++i) {
+      Index ids = 0;
+      for (const Example& x : epoch.examples(i)) {
+        ids += sampler.texts().tokens(x);
+        in_order.push_back(x.query);
+      }
+      CHECK(ids <= 40);
+      const Batch b = epoch.batch(i);
+      CHECK(b.queries.tokens() + b.passages.tokens() <= ids);
+      if (b.queries.count() == 1) CHECK(b.queries.tokens() + b.passages.tokens() == ids);
+    }
+    for (Index i = 0; i < plain.epoch(e).count(); ++i)
+      for (const Example& x : plain.epoch(e).examples(i)) expected.push_back(x.query);
+    CHECK(in_order == expected);
+  }
+}
+
 TEST_CASE("candidates by place, and fewer where there are fewer") {
   const Small m;
   const Qrels qrels = m.c.qrels("train");

@@ -63,6 +63,91 @@ TEST_CASE("each line is once in an epoch, in an order that seed and epoch fix") 
   CHECK(says(complaint([&] { triples.epoch(0).batch(3); }), {"there is no batch 3: an epoch has 3 batches"}));
 }
 
+namespace {
+// Queries of one word; passages of one to ten, told apart by their first.
+std::string of_many_lengths() {
+  std::string lines;
+  for (int i = 0; i < 600; ++i) {
+    lines += "q" + std::to_string(i) + "\tp" + std::to_string(i);
+    for (int k = 0; k < (i * 37) % 10; ++k) lines += " n";
+    lines += "\n";
+  }
+  return lines;
+}
+std::vector<Batch> all(const Triples& t, Index epoch) {
+  std::vector<Batch> batches;
+  for (const Batch& b : t.epoch(epoch)) batches.push_back(b);
+  return batches;
+}
+std::multiset<std::string> queries(const WordPiece& words, const std::vector<Batch>& batches) {
+  std::multiset<std::string> names;
+  for (const Batch& b : batches)
+    for (Index q = 0; q < b.queries.count(); ++q) names.insert(text(words, b.queries.sequence(q)));
+  return names;
+}
+Index ids(const Batch& b) { return b.queries.tokens() + b.passages.tokens(); }
+bool same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
+  bool equal = a.size() == b.size();
+  for (std::size_t i = 0; equal && i < a.size(); ++i) equal = a[i].queries.ids == b[i].queries.ids && a[i].passages.ids == b[i].passages.ids;
+  return equal;
+}
+}  // namespace
+
+TEST_CASE("batches with a bound on their ids have every line once, and fill the bound") {
+  Scratch s;
+  const WordPiece words{s.write("vocab.txt", vocabulary)};
+  const auto path = s.write("t.tsv", of_many_lengths());
+  const Triples plain{path, words, {.batch = 32}}, bounded{path, words, {.batch = 32, .lengths = {.tokens = 120}}};
+  const auto batches = all(bounded, 1);
+  CHECK(queries(words, batches) == queries(words, all(plain, 1)));
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    CHECK(ids(batches[i]) <= 120);
+    if (i + 1 < batches.size()) CHECK(ids(batches[i]) > 120 - (4 + 4 + 13));    // the next example did not fit
+    CHECK(batches[i].queries.count() <= 32);
+  }
+  CHECK(same(batches, all(Triples{path, words, {.batch = 32, .lengths = {.tokens = 120}}}, 1)));
+  CHECK_FALSE(same(batches, all(bounded, 2)));
+  // Each is made on its own, and the order of examples is that without a bound.
+  CHECK(bounded.epoch(1).batch(3).queries.ids == batches[3].queries.ids);
+  CHECK(text(words, batches[0].queries.sequence(5)) == text(words, plain.epoch(1).batch(0).queries.sequence(5)));
+  const auto single = all(Triples{path, words, {.batch = 32, .lengths = {.tokens = 1}}}, 0);
+  CHECK(single.size() == 600);
+  const auto three = all(Triples{path, words, {.batch = 3, .lengths = {.tokens = 1000000}}}, 0);
+  CHECK(three.size() == 200);
+  CHECK(says(complaint([&] { Triples{path, words, {.lengths = {.tokens = -1}}}; }), {"tokens = -1"}));
+}
+
+TEST_CASE("batches of texts that are alike in length, shuffled, differ from epoch to epoch") {
+  Scratch s;
+  const WordPiece words{s.write("vocab.txt", vocabulary)};
+  const auto path = s.write("t.tsv", of_many_lengths());
+  const Triples plain{path, words, {.batch = 4}}, alike{path, words, {.batch = 4, .lengths = {.alike = true}}};
+  const auto batches = all(alike, 0);
+  REQUIRE(batches.size() == 150);
+  CHECK(queries(words, batches) == queries(words, all(plain, 0)));
+  const auto spread = [](const std::vector<Batch>& list) {    // of the lengths in a batch, at most and on average
+    Index most = 0, sum = 0;
+    for (const Batch& b : list) {
+      Index low = 1000, high = 0;
+      for (Index p = 0; p < b.passages.count(); ++p) low = std::min(low, b.passages.length(p)), high = std::max(high, b.passages.length(p));
+      most = std::max(most, high - low);
+      sum += high - low;
+    }
+    return std::pair{most, static_cast<double>(sum) / static_cast<double>(list.size())};
+  };
+  CHECK(spread(batches).first <= 3);    // numbers of one, two and three digits among the words make queries differ too
+  CHECK(spread(batches).second < 1.5);
+  CHECK(spread(all(plain, 0)).second > 4);
+  Index turns = 0;    // long and short batches alternate rather than rise
+  for (std::size_t i = 2; i < batches.size(); ++i) turns += (ids(batches[i]) > ids(batches[i - 1])) != (ids(batches[i - 1]) > ids(batches[i - 2]));
+  CHECK(turns > 50);
+  CHECK(same(batches, all(Triples{path, words, {.batch = 4, .lengths = {.alike = true}, .threads = 3}}, 0)));
+  CHECK_FALSE(same(batches, all(alike, 1)));
+  const auto both = all(Triples{path, words, {.batch = 64, .lengths = {.tokens = 200, .alike = true}}}, 0);
+  CHECK(queries(words, both) == queries(words, batches));
+  for (const Batch& b : both) CHECK(ids(b) <= 200);
+}
+
 TEST_CASE("equal texts are one, and known positives are flagged") {
   Scratch s;
   const WordPiece words{s.write("vocab.txt", vocabulary)};
