@@ -30,14 +30,14 @@ static int run(int argc, char** argv) {
   std::string out = "world", json;
   Index steps = 2000, batch = 64, threads = 0;
   std::uint64_t seed = 7;
-  CLI::App app{"Makes the small world: a collection and a backbone pre-trained on its text"};
-  app.add_option("--out", out, "folder to write")->capture_default_str();
-  app.add_option("--steps", steps, "optimiser steps of pre-training")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--batch", batch, "sentences per step")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--seed", seed, "of the world, the weights and the masks")->capture_default_str();
-  app.add_option("--threads", threads, "0: all cores")->capture_default_str();
-  app.add_option("--json", json, "write what was measured to this file");
-  CLI11_PARSE(app, argc, argv);
+  program::Options options{"Makes the small world: a collection and a backbone pre-trained on its text"};
+  options.add("--out", out, "folder to write");
+  options.add("--steps", steps, "optimiser steps of pre-training").positive();
+  options.add("--batch", batch, "sentences per step").positive();
+  options.add("--seed", seed, "of the world, the weights and the masks");
+  options.add("--threads", threads, "0: all cores");
+  options.add("--json", json, "write what was measured to this file");
+  options.parse(argc, argv);
 
   const world::Generator generator(seed);
   make_folder(out + "/qrels");

@@ -47,9 +47,9 @@ static_assert(!receives_gradient<Connected, Embeddings>);
 
 static int run(int argc, char** argv) {
   std::string json;
-  CLI::App app{"A new method: parameters, names, and a gradient check in double on the very type that would be trained"};
-  app.add_option("--json", json, "write the figures to this file");
-  CLI11_PARSE(app, argc, argv);
+  program::Options options{"A new method: parameters, names, and a gradient check in double on the very type that would be trained"};
+  options.add("--json", json, "write the figures to this file");
+  options.parse(argc, argv);
 
   constexpr Count alone = parameters<Rescaled>(), connected = parameters<Connected>();
   std::printf("Rescale           trains %td of %td parameters (%.3f %%)\n", alone.trainable, alone.total, alone.percent());

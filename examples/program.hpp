@@ -1,52 +1,65 @@
-// What every example does the same way: options by CLI11, an error as one sentence and exit code 1 (2 for usage), results as JSON.
+// What every example does the same way: options, an error as one sentence and exit code 1 (2 for usage), results as JSON.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <towpath/base/check.hpp>
-#include <towpath/base/file.hpp>
+#include <towpath/base/config.hpp>
 #include <towpath/base/json.hpp>
 
-#include <cstdio>
-#include <new>
+#include <cstdint>
+#include <memory>
 #include <string>
-#include <sys/resource.h>
+#include <vector>
 
-// CLI11's own macro exits with its private codes; usage errors are 2 here, --help is 0.
-#undef CLI11_PARSE
-#define CLI11_PARSE(app, argc, argv)       \
-  try {                                    \
-    (app).parse((argc), (argv));           \
-  } catch (const CLI::ParseError& e) {     \
-    return (app).exit(e) == 0 ? 0 : 2;     \
-  }
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
 
 namespace program {
 
-template <class Run>
-int guarded(const Run& run, int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const towpath::Error& e) {
-    std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "%s: out of memory. Use a smaller batch, shorter texts or a smaller model\n", argv[0]);
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "%s: %s\n", argv[0], e.what());
-  }
-  return 1;
-}
+// One option of the command line; each rule that it breaks is a usage error with a sentence of its own.
+class Option {
+public:
+  explicit Option(CLI::Option& option) : option_(option) {}
 
-inline void write_json(const std::string& path, const towpath::Json& results) {
-  towpath::NewFile file(path);
-  file.write(results.dump(2) + "\n");
-  file.commit();
-}
+  Option& required();
+  Option& positive();
+  Option& not_negative();
+  Option& between(int low, int high);
+  Option& between(double low, double high);
+  Option& one_of(const std::vector<std::string>& words);
+  Option& without_default();  // --help does not show the value it has now
+
+private:
+  CLI::Option& option_;
+};
+
+// The options of a program, by CLI11. That takes five seconds to compile, so only program.cpp includes it.
+class Options {
+public:
+  explicit Options(const std::string& about);
+  ~Options();
+
+  Option add(const char* name, std::string& to, const char* help);
+  Option add(const char* name, towpath::Index& to, const char* help);
+  Option add(const char* name, std::uint64_t& to, const char* help);
+  Option add(const char* name, float& to, const char* help);
+  Option add(const char* name, double& to, const char* help);
+  void add(const char* name, bool& to, const char* help);  // true if it is named
+
+  // Prints --help or what is wrong and leaves the program (0 or 2).
+  void parse(int argc, char** argv);
+  bool given(const char* name) const;
+
+private:
+  std::unique_ptr<CLI::App> app_;
+};
+
+// main: runs, and says an error as one sentence.
+int guarded(int (&run)(int, char**), int argc, char** argv);
+
+void write_json(const std::string& path, const towpath::Json& results);
 
 // The most memory that this process has held, in bytes.
-inline long peak_memory() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024L;
-}
+long peak_memory();
 
 }  // namespace program

@@ -55,40 +55,36 @@ static Json to_json(const Task& t, const Report& r, double seconds) {
 static int run(int argc, char** argv) {
   Task task;
   std::string json;
-  CLI::App app{"Tunes a BERT retriever, parameter-efficiently or in full, chooses the best epoch on dev and reports what it brought on a split.\n"
+  program::Options options{"Tunes a BERT retriever, parameter-efficiently or in full, chooses the best epoch on dev and reports what it brought on a split.\n"
                "Without --model and --collection it runs on an embedded small world.\n"};
-  app.add_option("--model", task.model, "a Hugging Face BERT directory: config.json, model.safetensors, vocab.txt");
-  app.add_option("--collection", task.collection, "an MS MARCO (tsv) or BEIR (jsonl) directory");
-  app.add_option("--split", task.split, "the split to report on")->capture_default_str();
-  app.add_option("--method", task.method, "what trains")
-      ->capture_default_str()
-      ->check(CLI::IsMember(methods::names));
-  app.add_option("--budget", task.budget, "size of the modules, per cent of the backbone (none: for none, full and bitfit)")
-      ->capture_default_str()
-      ->check(CLI::IsMember(methods::budgets));
-  app.add_option("--epochs", task.epochs, "passes over the training queries")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--batch", task.batch, "queries per step")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--accumulate", task.accumulate, "batches whose gradients are summed before a step")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--train-queries", task.train_queries, "train on a fixed sample of so many queries (0: all)")->capture_default_str()->check(CLI::NonNegativeNumber);
-  app.add_option("--negatives", task.negatives, "hard negatives per query, from runs/bm25.train")->capture_default_str()->check(CLI::NonNegativeNumber);
-  app.add_option("--lr", task.rate, "learning rate (default: the method's)")->check(CLI::PositiveNumber);
-  app.add_option("--temperature", task.temperature, "of InfoNCE")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--warmup", task.warmup, "share of the steps")->capture_default_str()->check(CLI::Range(0.0, 1.0));
-  app.add_option("--decay", task.decay, "AdamW's weight decay")->capture_default_str()->check(CLI::NonNegativeNumber);
-  app.add_option("--clip", task.clip, "largest gradient norm, 0 for any")->capture_default_str()->check(CLI::NonNegativeNumber);
-  app.add_option("--dropout", task.dropout, "of hidden states and attention")->capture_default_str()->check(CLI::Range(0.0, 0.9));
-  app.add_option("--query-length", task.query_length, "tokens; longer queries are cut")->capture_default_str()->check(CLI::Range(3, 512));
-  app.add_option("--passage-length", task.passage_length, "tokens; longer documents are cut")->capture_default_str()->check(CLI::Range(3, 512));
-  app.add_option("--depth", task.depth, "results per query")->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--seed", task.seed, "of initial values, order and dropout")->capture_default_str();
-  app.add_option("--threads", task.threads, "0: all cores; results do not depend on it")->capture_default_str();
-  app.add_option("--save", task.save, "a folder for adapter.safetensors and the state of training");
-  app.add_option("--resume", task.resume, "go on with the run that --save FOLDER began (repeat its options)");
-  app.add_option("--stop-after", task.stop_after, "leave after so many steps, as if interrupted; for trying --resume");
-  app.add_option("--run", task.run, "write the ranking of the split as a TREC run");
-  app.add_option("--json", json, "write the results to this file");
-  app.add_flag("--quiet", task.quiet, "no progress bars");
-  CLI11_PARSE(app, argc, argv);
+  options.add("--model", task.model, "a Hugging Face BERT directory: config.json, model.safetensors, vocab.txt");
+  options.add("--collection", task.collection, "an MS MARCO (tsv) or BEIR (jsonl) directory");
+  options.add("--split", task.split, "the split to report on");
+  options.add("--method", task.method, "what trains").one_of(methods::names);
+  options.add("--budget", task.budget, "size of the modules, per cent of the backbone (none: for none, full and bitfit)").one_of(methods::budgets);
+  options.add("--epochs", task.epochs, "passes over the training queries").positive();
+  options.add("--batch", task.batch, "queries per step").positive();
+  options.add("--accumulate", task.accumulate, "batches whose gradients are summed before a step").positive();
+  options.add("--train-queries", task.train_queries, "train on a fixed sample of so many queries (0: all)").not_negative();
+  options.add("--negatives", task.negatives, "hard negatives per query, from runs/bm25.train").not_negative();
+  options.add("--lr", task.rate, "learning rate (default: the method's)").positive().without_default();
+  options.add("--temperature", task.temperature, "of InfoNCE").positive();
+  options.add("--warmup", task.warmup, "share of the steps").between(0.0, 1.0);
+  options.add("--decay", task.decay, "AdamW's weight decay").not_negative();
+  options.add("--clip", task.clip, "largest gradient norm, 0 for any").not_negative();
+  options.add("--dropout", task.dropout, "of hidden states and attention").between(0.0, 0.9);
+  options.add("--query-length", task.query_length, "tokens; longer queries are cut").between(3, 512);
+  options.add("--passage-length", task.passage_length, "tokens; longer documents are cut").between(3, 512);
+  options.add("--depth", task.depth, "results per query").positive();
+  options.add("--seed", task.seed, "of initial values, order and dropout");
+  options.add("--threads", task.threads, "0: all cores; results do not depend on it");
+  options.add("--save", task.save, "a folder for adapter.safetensors and the state of training");
+  options.add("--resume", task.resume, "go on with the run that --save FOLDER began (repeat its options)");
+  options.add("--stop-after", task.stop_after, "leave after so many steps, as if interrupted; for trying --resume").without_default();
+  options.add("--run", task.run, "write the ranking of the split as a TREC run");
+  options.add("--json", json, "write the results to this file");
+  options.add("--quiet", task.quiet, "no progress bars");
+  options.parse(argc, argv);
   const bool plain = methods::without_budget(task.method);
   if (!plain && task.budget == "none") {
     std::fprintf(stderr, "--budget none goes with the methods none, full and bitfit; for %s choose 0.5 or 6.7\n", task.method.c_str());
@@ -101,8 +97,8 @@ static int run(int argc, char** argv) {
   const Stopwatch watch;
   if (task.model.empty()) {
     task.model = task.collection = embedded_world();
-    if (app.count("--budget") == 0) task.budget = "6.7";
-    if (app.count("--epochs") == 0) task.epochs = 8;  // of 25 steps each
+    if (!options.given("--budget")) task.budget = "6.7";
+    if (!options.given("--epochs")) task.epochs = 8;  // of 25 steps each
   }
   if (plain) task.budget = "none";
 

@@ -10,17 +10,17 @@ using namespace towpath;
 static int run(int argc, char** argv) {
   encoding::Task task;
   std::string json;
-  CLI::App app{"Encodes text lines with a BERT encoder and writes the vectors as .npy"};
-  app.add_option("--model", task.model, "a Hugging Face BERT directory: config.json, model.safetensors, vocab.txt")->required();
-  app.add_option("--in", task.in, "a text file, one text per line (may be gzip)")->required();
-  app.add_option("--out", task.out, "the .npy file to write")->required();
-  app.add_option("--adapter", task.adapter, "adapter.safetensors of 02_finetune; it says itself which method it is");
-  app.add_option("--pooling", task.pooling, "mean, cls or max over the tokens of a text")->capture_default_str()->check(CLI::IsMember({"mean", "cls", "max"}));
-  app.add_flag("--dot", task.dot, "leave vectors at their own length (default: length 1, for cosine)");
-  app.add_option("--max-length", task.max_length, "tokens; longer texts are cut")->capture_default_str()->check(CLI::Range(3, 512));
-  app.add_option("--threads", task.threads, "0: all cores")->capture_default_str();
-  app.add_option("--json", json, "write what was measured to this file");
-  CLI11_PARSE(app, argc, argv);
+  program::Options options{"Encodes text lines with a BERT encoder and writes the vectors as .npy"};
+  options.add("--model", task.model, "a Hugging Face BERT directory: config.json, model.safetensors, vocab.txt").required();
+  options.add("--in", task.in, "a text file, one text per line (may be gzip)").required();
+  options.add("--out", task.out, "the .npy file to write").required();
+  options.add("--adapter", task.adapter, "adapter.safetensors of 02_finetune; it says itself which method it is");
+  options.add("--pooling", task.pooling, "mean, cls or max over the tokens of a text").one_of({"mean", "cls", "max"});
+  options.add("--dot", task.dot, "leave vectors at their own length (default: length 1, for cosine)");
+  options.add("--max-length", task.max_length, "tokens; longer texts are cut").between(3, 512);
+  options.add("--threads", task.threads, "0: all cores");
+  options.add("--json", json, "write what was measured to this file");
+  options.parse(argc, argv);
   if (!task.adapter.empty()) {
     const Safetensors file(task.adapter);
     const auto note = [&](const char* key) {
