@@ -70,6 +70,7 @@ __attribute__((target("amx-tile,amx-bf16"))) double amx(std::int64_t rounds) {
     std::uint16_t columns[16] = {64, 64, 64, 64, 64, 64, 64, 64};
     std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
   } config;
+  asm volatile("" ::"r"(&config) : "memory");  // g++ 12 believes that the next line reads only its first eight bytes
   _tile_loadconfig(&config);
   _tile_zero(0);
   _tile_zero(1);
