@@ -27,5 +27,6 @@
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
+#include "towpath/train/encode.hpp"
 #include "towpath/train/evaluate.hpp"
 #include "towpath/train/loop.hpp"

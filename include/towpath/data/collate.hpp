@@ -69,7 +69,7 @@ struct Pieces : Sequences {
     offsets.push_back(static_cast<Index>(ids.size()));
     return count() - 1;
   }
-  void add(const Pieces& more) {
+  void append(const Pieces& more) {
     const Index before = tokens();
     ids.insert(ids.end(), more.ids.begin(), more.ids.end());
     for (Index s = 1; s <= more.count(); ++s) offsets.push_back(before + more.begin(s));
@@ -90,7 +90,7 @@ void tokenise(Pieces& to, const WordPiece& words, Index n, const Text& text, Thr
       Pieces& part = parts[static_cast<std::size_t>(begin / block)];
       for (Index i = begin; i < end; ++i) part.add(words.pieces(text(from + i)));
     });
-    for (const Pieces& part : parts) to.add(part);
+    for (const Pieces& part : parts) to.append(part);
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "towpath/data/ahead.hpp"
 #include "towpath/data/collate.hpp"
 #include "towpath/data/collection.hpp"
 #include "towpath/ir/flat_index.hpp"
@@ -7,8 +8,8 @@
 #include "towpath/tensor/tensor.hpp"
 #include "towpath/train/progress.hpp"
 
-#include <algorithm>
-#include <numeric>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace towpath {
@@ -17,6 +18,7 @@ struct EncodeOptions {
   Index max_length = 128;          // tokens, [CLS] and [SEP] among them
   Index batch_tokens = 8192;       // tokens that go through the model at once
   std::FILE* progress = nullptr;
+  Index ahead = 4;                 // batches that are made beside the computing, on a thread of its own (0: none); the same bits either way
 };
 
 // What encoding came to: tokens that were read, texts that were cut.
@@ -29,28 +31,21 @@ struct EncodeTally {
 template <class Model, class Env>
 Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, const Pieces& texts, const EncodeOptions& options = {},
                        EncodeTally* tally = nullptr) {
-  std::vector<Index> order(static_cast<std::size_t>(texts.count()));
-  std::iota(order.begin(), order.end(), Index{0});
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) { return texts.length(a) > texts.length(b); });
   Tensor<Env> all(texts.count(), Model::hidden);
   Progress progress("encode", texts.count(), options.progress);
   EncodeTally count;
+  Index done = 0;
   Stopwatch watch;
-  for (std::size_t at = 0; at < order.size();) {
-    Ragged batch;
-    const std::size_t first = at;
-    do {
-      const Encoded e = words.single(texts[order[at]], options.max_length);
-      batch.add(e.ids, e.types);
-      count.truncated += e.truncated;
-      ++at;
-    } while (at < order.size() && batch.tokens() + std::min(texts.length(order[at]) + 2, options.max_length) <= options.batch_tokens);
-    count.tokens += batch.tokens();
-    const Tensor<Env> rows = model.encode(env, batch);
-    for (std::size_t i = first; i < at; ++i)
-      Env::Space::copy(all.writable().row(order[i]), rows.view().row(static_cast<Index>(i - first)),
+  Ahead parts([batches = LongestFirst(words, texts, options.max_length, options.batch_tokens)]() mutable { return batches.next(); }, options.ahead);
+  while (const auto part = parts.next()) {
+    const Tensor<Env> rows = model.encode(env, part->tokens);
+    for (std::size_t i = 0; i < part->rows.size(); ++i)
+      Env::Space::copy(all.writable().row(part->rows[i]), rows.view().row(static_cast<Index>(i)),
                        static_cast<std::size_t>(Model::hidden) * sizeof(typename Env::Scalar));
-    progress.at(static_cast<Index>(at), std::to_string(static_cast<Index>(static_cast<double>(count.tokens) / watch.seconds())) + " tokens/s");
+    count.tokens += part->tokens.tokens();
+    count.truncated += part->truncated;
+    done += static_cast<Index>(part->rows.size());
+    progress.at(done, std::to_string(static_cast<Index>(static_cast<double>(count.tokens) / watch.seconds())) + " tokens/s");
   }
   if (tally) *tally = count;
   return all;
@@ -60,6 +55,7 @@ struct RetrievalOptions {
   Index query_length = 64, document_length = 256;
   Index depth = 100;               // results per query
   std::FILE* progress = nullptr;
+  Index threads = 0;               // for tokenising (0: all cores)
 };
 
 // Retrieval over a collection, tokenised once: index() encodes all documents with a model, search() then answers those queries that have
@@ -69,7 +65,8 @@ class Retrieval {
 public:
   Retrieval(const Collection& collection, WordPiece words, const RetrievalOptions& options = {})
       : collection_(&collection), words_(std::move(words)), options_(options) {
-    for (Index d = 0; d < collection.documents.count(); ++d) documents_.add(words_.pieces(collection.documents[d]));
+    Threads threads(options.threads);
+    tokenise(documents_, words_, collection.documents.count(), [&](Index d) { return collection.documents[d]; }, threads);
   }
 
   const EncodeTally& tally() const { return tally_; }  // of the last index() and the searches after it

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "towpath/data/ahead.hpp"
 #include "towpath/data/collate.hpp"
 #include "towpath/loss/info_nce.hpp"
 #include "towpath/optim/adam.hpp"
@@ -8,8 +9,10 @@
 #include "towpath/train/checkpoint.hpp"
 #include "towpath/train/progress.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,12 +28,13 @@ struct LoopOptions {
   bool resume = false;             // from `state`
   Index stop_after = 0;            // leave after so many steps, as if interrupted (0: never)
   std::FILE* progress = nullptr;
+  Index ahead = 2;                 // batches that are made beside the computing, on a thread of its own (0: none); the same bits either way
 };
 
 // The training loop: batches of `sampler` in the order of (seed, epoch), loss, backward, clipping, AdamW with linear warm-up and decay; after
 // each epoch `evaluate()` gives the dev metric (larger is better), and at the end the model has the weights that were best by it. A run
 // that stopped goes on from its last saved state and ends with the same bits as one that did not.
-// A loss that is not finite ends the run with a sentence.
+// A loss that is not finite ends the run with a sentence. The sampler is constant, since another thread makes the next batches from it.
 template <class Model, class Env, class Sampler, class LossFunction, class Evaluate>
 TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& sampler, const LossFunction& loss, const LoopOptions& options,
                  const Evaluate& evaluate) {
@@ -49,10 +53,16 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
     state.step = adam.steps();
     if (!options.state.empty()) save_training(options.state, options.identity, model, adam, best, state);
   };
-  const auto batches = sampler.epoch(0).count();
-  const Index steps_per_epoch = (batches + options.accumulate - 1) / options.accumulate;
-  const LinearSchedule schedule{options.epochs * steps_per_epoch, options.warmup};
-  Progress progress("train ", options.epochs * batches, options.progress, state.epoch * batches + state.batch);
+  std::vector<Index> before{0};    // batches before each epoch, and all; epochs differ where batches are bounded by tokens
+  Index steps = 0;
+  for (Index e = 0; e < options.epochs; ++e) {
+    const Index batches = sampler.epoch(e).count();
+    before.push_back(before.back() + batches);
+    steps += (batches + options.accumulate - 1) / options.accumulate;
+  }
+  const auto done = [&] { return before[static_cast<std::size_t>(std::min(state.epoch, options.epochs))] + state.batch; };
+  const LinearSchedule schedule{steps, options.warmup};
+  Progress progress("train ", before.back(), options.progress, done());
   Stopwatch watch, since_saved;
   const double seconds_before = state.seconds;
   const Index tokens_before = state.tokens;
@@ -61,11 +71,18 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
 
   while (state.epoch < options.epochs) {
     const auto epoch = sampler.epoch(state.epoch);
+    const Index batches = epoch.count();
+    Ahead made(
+        [&epoch, next = state.batch]() mutable -> std::optional<Batch> {
+          if (next >= epoch.count()) return std::nullopt;
+          return epoch.batch(next++);
+        },
+        options.ahead);
     double sum = 0;
     Index summed = 0;
     while (state.batch < batches) {
       if (summed == 0) zero(grads);
-      const Batch batch = epoch.batch(state.batch);
+      const Batch batch = *made.next();
       const auto scores = model.forward(env, batch, saved);
       const auto l = loss(scores);
       if (!std::isfinite(l.value))
@@ -94,7 +111,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
       char note[96];
       std::snprintf(note, sizeof note, "epoch %td  loss %.4f  %.0f tokens/s", state.epoch + 1, shown,
                     static_cast<double>(state.tokens - tokens_before) / (watch.seconds() - evaluating));
-      progress.at(state.epoch * batches + state.batch, note);
+      progress.at(done(), note);
     }
     progress.finish();
     const Stopwatch evaluation;

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 using namespace small;
@@ -25,6 +26,12 @@ TEST_CASE("encoding many texts gives each its own row, whatever the batches") {
   const auto all = encode_all(model, env, words, texts, {.max_length = 8, .batch_tokens = 40}, &tally);
   const auto one = encode_all(model, env, words, texts, {.max_length = 8, .batch_tokens = 1});
   REQUIRE(all.rows() == 38);
+  for (Index ahead : {0, 1, 9}) {    // made beside the computing or not: the same bits
+    EncodeTally again;
+    const auto same = encode_all(model, env, words, texts, {.max_length = 8, .batch_tokens = 40, .ahead = ahead}, &again);
+    CHECK(std::equal(all.data(), all.data() + all.size(), same.data()));
+    CHECK(again.tokens == tally.tokens);
+  }
   CHECK(tally.truncated == 12);  // seven, eight and nine words with [CLS] and [SEP] around them: three of each nine texts
   for (Index i = 0; i < all.size(); ++i) CHECK(std::fabs(all.data()[i] - one.data()[i]) < 1e-5f);
 }

@@ -17,8 +17,8 @@ LoopOptions options(Index epochs = 4) { return {.epochs = epochs, .warmup = 0.2,
 // The dev metric of these runs is made up: it rises, and falls at the end, so that the best weights are not the last.
 double metric(const TrainState& s) { return s.epoch == 3 ? 0.1 : 0.2 + 0.1 * static_cast<double>(s.epoch); }
 
-Result run(const LoopOptions& o, Index threads = 1, float dropout = 0.2f) {
-  const Triples data = triples();
+Result run(const LoopOptions& o, Index threads = 1, float dropout = 0.2f, const Lengths& lengths = {}) {
+  const Triples data = triples(lengths);
   Env env({.threads = threads, .seed = 5, .dropout = dropout});
   Model model(env);
   set(model);
@@ -73,6 +73,56 @@ TEST_CASE("the trace of losses does not depend on the number of threads") {
   CHECK(one.state.losses == two.state.losses);
   CHECK(one.state.losses == three.state.losses);
   CHECK(one.weights == two.weights);
+}
+
+TEST_CASE("batches made beside the computing are those that are made in between") {
+  LoopOptions o = options(2);
+  const Result beside = run(o);
+  for (Index ahead : {0, 1, 5}) {
+    o.ahead = ahead;
+    const Result r = run(o);
+    CHECK(r.state.losses == beside.state.losses);
+    CHECK(r.weights == beside.weights);
+  }
+}
+
+TEST_CASE("epochs may have different numbers of batches, where these are bounded by tokens") {
+  const Lengths lengths{.tokens = 60, .alike = true};
+  const Triples data = triples(lengths);
+  Index steps = 0;
+  for (Index e = 0; e < 4; ++e) steps += data.epoch(e).count();
+  CHECK(steps > 4 * data.count() / 8);
+  const Result whole = run(options(), 1, 0.2f, lengths);
+  CHECK(static_cast<Index>(whole.state.losses.size()) == steps);
+  LoopOptions first = options();
+  first.stop_after = data.epoch(0).count() + 2;
+  run(first, 1, 0.2f, lengths);
+  LoopOptions second = options();
+  second.resume = true;
+  const Result rest = run(second, 2, 0.2f, lengths);
+  CHECK(rest.state.losses == whole.state.losses);
+  CHECK(rest.weights == whole.weights);
+}
+
+TEST_CASE("an error in the sampler's thread ends the run") {
+  struct Broken {
+    Triples data;
+    struct Epoch {
+      Index count() const { return 3; }
+      Batch batch(Index i) const {
+        if (i == 1) fail("the second batch cannot be made");
+        return data->epoch(0).batch(i);
+      }
+      const Triples* data;
+    };
+    Epoch epoch(Index) const { return {&data}; }
+  };
+  Env env({.threads = 1});
+  Model model(env);
+  set(model);
+  AdamW<Model> adam(model, Adam{.rate = 1e-3});
+  CHECK_THROWS_WITH(train(model, env, adam, Broken{triples()}, InfoNce{}, LoopOptions{.epochs = 1}, metric), "the second batch cannot be made");
+  CHECK(adam.steps() == 1);
 }
 
 TEST_CASE("accumulation steps once for several batches") {

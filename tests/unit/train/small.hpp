@@ -35,9 +35,9 @@ inline void write_files() {
     triples << word(i) << " " << word(i + 1) << "\t" << word(i) << " " << word(i + 5) << " " << word(i + 1) << "\t" << word((i * 7 + 3) % 40) << " " << word((i * 3) % 40) << "\n";
 }
 
-inline Triples triples() {
+inline Triples triples(const Lengths& lengths = {}) {
   write_files();
-  return Triples("train.tsv", WordPiece("vocab.txt"), {.batch = 8, .query_length = 8, .passage_length = 8, .seed = 3});
+  return Triples("train.tsv", WordPiece("vocab.txt"), {.batch = 8, .query_length = 8, .passage_length = 8, .seed = 3, .lengths = lengths});
 }
 inline void set(Model& model) { initialise(model, 11, Fill::everything); }
 
