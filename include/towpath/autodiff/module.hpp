@@ -6,6 +6,7 @@
 #pragma once
 
 #include "towpath/autodiff/pass.hpp"
+#include "towpath/backend/op.hpp"
 #include "towpath/base/text.hpp"
 #include "towpath/tensor/tensor.hpp"
 
@@ -69,6 +70,30 @@ template <class T, class... Extents>
 constexpr T blank(Extents... extents) {
   if constexpr (is_nothing<T>) return {};
   else return T(extents...);
+}
+
+// Sums without a pass of their own. A module that ends in a product may let the product finish its result (backend/finish.hpp): its forward
+// takes a Finish as one more argument and gives finish(M(x)); likewise backward, for the gradient of the input. These two call any
+// module so; for one that does not take a Finish, it is done afterwards.
+template <class Pass, class M, class Env, class X, class S>
+Tensor<Env> forward_to(const M& m, Env& env, const X& x, S& saved, const op::FinishOf<Env>& finish) {
+  if constexpr (requires { m.template forward<Pass>(env, x, saved, finish); }) {
+    return m.template forward<Pass>(env, x, saved, finish);
+  } else {
+    Tensor<Env> y = m.template forward<Pass>(env, x, saved);
+    op::finish(env, y, finish);
+    return y;
+  }
+}
+template <class Pass, class M, class Env, class X, class S, class G>
+InputGradient<Env, Pass> backward_to(const M& m, Env& env, View<Env> dy, const X& x, const S& saved, G& g, const op::FinishOf<Env>& finish) {
+  if constexpr (requires { m.template backward<Pass>(env, dy, x, saved, g, finish); }) {
+    return m.template backward<Pass>(env, dy, x, saved, g, finish);
+  } else {
+    InputGradient<Env, Pass> dx = m.template backward<Pass>(env, dy, x, saved, g);
+    if constexpr (Pass::wants_input) op::finish(env, dx, finish);
+    return dx;
+  }
 }
 
 struct AnyVisitor {

@@ -14,6 +14,7 @@ struct Settings {
   Index threads = 0;       // 0: as many as the machine has; results do not depend on it
   std::uint64_t seed = 42;
   float dropout = 0;       // of hidden states and attention probabilities, wherever Learn and Rehearse draw it
+  const char* isa = nullptr;  // force the kernels of this name: baseline, avx2, avx512, avx512_bf16, amx; none: the best there are
 };
 
 // The run-time context that every call takes first: memory, threads, the position in the random stream. Nothing of this is
@@ -38,6 +39,8 @@ public:
   Tensor<Env> take(Index rows, Index columns) {
     return {pool_, rows, columns};
   }
+  // Room for one piece of work, in bytes.
+  Buffer<Space> room(std::size_t bytes) { return Buffer<Space>(bytes, pool_); }
   template <class F>
   void rows(Index n, Index grain, const F& f) {
     threads_->rows(n, grain, f);

@@ -103,6 +103,34 @@ struct Silu {
 
 }  // namespace functions
 
+// The same functions as values, for kernels that are compiled once: a product applies them to its result while it is at hand.
+enum class Function { none, gelu, gelu_tanh, relu, tanh, silu };
+template <class F>
+inline constexpr Function function_of = Function::none;  // a function of the user's own: applied by itself
+template <>
+inline constexpr Function function_of<functions::Gelu> = Function::gelu;
+template <>
+inline constexpr Function function_of<functions::GeluTanh> = Function::gelu_tanh;
+template <>
+inline constexpr Function function_of<functions::Relu> = Function::relu;
+template <>
+inline constexpr Function function_of<functions::Tanh> = Function::tanh;
+template <>
+inline constexpr Function function_of<functions::Silu> = Function::silu;
+
+// f(F{}) for the function of that name.
+template <class Do>
+void with_function(Function function, Do&& f) {
+  switch (function) {
+    case Function::gelu: return f(functions::Gelu{});
+    case Function::gelu_tanh: return f(functions::GeluTanh{});
+    case Function::relu: return f(functions::Relu{});
+    case Function::tanh: return f(functions::Tanh{});
+    case Function::silu: return f(functions::Silu{});
+    case Function::none: return;
+  }
+}
+
 using functions::Gelu;
 using functions::GeluTanh;
 using functions::Relu;

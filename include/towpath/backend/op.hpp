@@ -3,6 +3,7 @@
 #pragma once
 
 #include "towpath/backend/environment.hpp"
+#include "towpath/backend/finish.hpp"
 #include "towpath/base/check.hpp"
 #include "towpath/tensor/tensor.hpp"
 
@@ -21,21 +22,25 @@ namespace towpath::op {
 template <class Env>
 using Scalar = typename Env::Scalar;
 using Ids = std::span<const std::int32_t>;
-
-// y = a bᵀ                                                                                    a [m,k]  b [n,k]  -> [m,n]
 template <class Env>
-TOWPATH_OP Tensor<Env> nt(Env& env, View<Env> a, View<Env> b) {
-  TOWPATH_CHECK(a.columns == b.columns);
-  auto y = env.template take<Env>(a.rows, b.rows);
-  Env::Ops::nt(env, a, b, y);
+using FactorOf = Factor<typename Env::Scalar, typename Env::Space>;
+template <class Env>
+using FinishOf = Finish<typename Env::Scalar, typename Env::Space>;
+
+// y = finish(a bᵀ)                                                                            a [m,k]  b [n,k]  -> [m,n]
+template <class Env>
+TOWPATH_OP Tensor<Env> nt(Env& env, View<Env> a, const FactorOf<Env>& b, const FinishOf<Env>& finish = {}) {
+  TOWPATH_CHECK(a.columns == b.values.columns);
+  auto y = env.template take<Env>(a.rows, b.values.rows);
+  Env::Ops::nt(env, a, b, y, finish);
   return y;
 }
-// y = a b                                                                                     a [m,k]  b [k,n]  -> [m,n]
+// y = finish(a b)                                                                             a [m,k]  b [k,n]  -> [m,n]
 template <class Env>
-TOWPATH_OP Tensor<Env> nn(Env& env, View<Env> a, View<Env> b) {
-  TOWPATH_CHECK(a.columns == b.rows);
-  auto y = env.template take<Env>(a.rows, b.columns);
-  Env::Ops::nn(env, a, b, y);
+TOWPATH_OP Tensor<Env> nn(Env& env, View<Env> a, const FactorOf<Env>& b, const FinishOf<Env>& finish = {}) {
+  TOWPATH_CHECK(a.columns == b.values.rows);
+  auto y = env.template take<Env>(a.rows, b.values.columns);
+  Env::Ops::nn(env, a, b, y, finish);
   return y;
 }
 // c += aᵀ b                                                                                   a [k,m]  b [k,n]  c [m,n]
@@ -105,18 +110,31 @@ TOWPATH_OP Tensor<Env> unary_backward(Env& env, View<Env> dy, View<Env> x) {
   Env::Ops::template unary_backward<F>(env, dy, x, dx);
   return dx;
 }
+// y = finish(y), in place
+template <class Env>
+TOWPATH_OP void finish(Env& env, Writable<Env> y, const FinishOf<Env>& f) {
+  if (!f.nothing()) Env::Ops::finish(env, y, f);
+}
+// y = a ⊙ b
+template <class Env>
+TOWPATH_OP Tensor<Env> multiply(Env& env, View<Env> a, View<Env> b) {
+  TOWPATH_CHECK(a.rows == b.rows && a.columns == b.columns);
+  auto y = env.template take<Env>(a.rows, a.columns);
+  Env::Ops::multiply(env, a, b, y);
+  return y;
+}
 // y *= mask, in place
 template <class Env>
 TOWPATH_OP void dropout(Env& env, Mask mask, Writable<Env> y) {
   if (mask.rate != 0) Env::Ops::dropout(env, mask, y);
 }
-// y = (x - μ) r gain + bias; stats receives [μ, r]                                           x [T,n]  -> [T,n], stats [T,2]
+// y = (x - μ) r gain + bias + plus; stats receives [μ, r]                                           x [T,n]  -> [T,n], stats [T,2]
 template <class Env>
-TOWPATH_OP Tensor<Env> layer_norm(Env& env, View<Env> x, View<Env> gain, View<Env> bias, double epsilon, Tensor<Env>& stats) {
+TOWPATH_OP Tensor<Env> layer_norm(Env& env, View<Env> x, View<Env> gain, View<Env> bias, double epsilon, Tensor<Env>& stats, View<Env> plus = {}) {
   TOWPATH_CHECK(x.columns == gain.columns && x.columns == bias.columns);
   auto y = env.template take<Env>(x.rows, x.columns);
   stats = env.template take<Env>(x.rows, 2);
-  Env::Ops::layer_norm(env, x, gain, bias, epsilon, y, stats);
+  Env::Ops::layer_norm(env, x, gain, bias, epsilon, y, stats, plus);
   return y;
 }
 template <class Env>

@@ -15,8 +15,16 @@
 
 // CPU kernels live in an inline namespace named after the instruction set they were compiled for, so that two translation
 // units built with different -m flags never merge each other's functions at link time.
-#if defined(__AVX512F__)
+#if defined(TOWPATH_KERNELS)
+#define TOWPATH_ISA linked
+#elif defined(__AMX_BF16__) && defined(__AVX512BF16__)
+#define TOWPATH_ISA isa_amx
+#elif defined(__AVX512BF16__)
+#define TOWPATH_ISA isa_avx512_bf16
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
 #define TOWPATH_ISA isa_avx512
+#elif defined(__AVX512F__)
+#define TOWPATH_ISA isa_avx512f
 #elif defined(__AVX2__) && defined(__FMA__)
 #define TOWPATH_ISA isa_avx2
 #elif defined(__AVX__)

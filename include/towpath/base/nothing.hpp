@@ -14,6 +14,7 @@ namespace tag {
 struct weight;
 struct bias;
 struct stats;
+struct slope;
 struct mask;
 struct middle;
 struct later;

@@ -74,7 +74,7 @@ struct LayerParts {
   using Lower = Plus<Follow<List<AddNorm<AttentionSub, Norm<"attention.output.LayerNorm">>>, At<at::PostAttentionNorm, H, H>>,
                      At<at::OutsideAttention, H, H>>;                                                              // u
 
-  using Hidden = Follow<List<Projection<at::FfnIn, H, F>, Activation<typename Shape::Activation>>, At<at::FfnHidden, F>>;
+  using Hidden = Follow<List<Activated<Projection<at::FfnIn, H, F>, typename Shape::Activation, F>>, At<at::FfnHidden, F>>;
   using FfnSub = Plus<Follow<List<Hidden, Dropped<Projection<at::FfnOut, F, H>>>, At<at::PostFfn, H, H>>, At<at::BesideFfn, H, H>>;  // f
   using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm">>>, At<at::PostFfnNorm, H, H>>, At<at::OutsideFfn, H, H>>;
 

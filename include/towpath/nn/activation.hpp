@@ -3,6 +3,9 @@
 #include "towpath/autodiff/module.hpp"
 #include "towpath/backend/functions.hpp"
 #include "towpath/backend/op.hpp"
+#include "towpath/nn/chain.hpp"
+
+#include <type_traits>
 
 namespace towpath {
 
@@ -34,5 +37,58 @@ struct Activation {
     static constexpr void visit(G&&, const Path&, Ms&...) {}
   };
 };
+
+namespace detail {
+template <class M, class F, Index width>
+struct Fused {
+  static constexpr bool trains = M::trains;
+
+  template <class Env>
+  struct On : M::template On<Env> {
+    using Base = typename M::template On<Env>;
+    using typename Base::Grads;
+    template <class Pass>
+    static constexpr bool keeps = active<Base, Pass>;
+    template <class Pass>
+    struct Saved {
+      [[no_unique_address]] typename Base::template Saved<Pass> inner;
+      [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::slope> slope;                            // F'(M(x)) [T, n]
+    };
+
+    template <class Pass, Rows<Env> X>
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+      op::FinishOf<Env> finish;
+      finish.function = function_of<F>;
+      if constexpr (keeps<Pass>) {
+        saved.slope = env.template take<Env>(View<Env>(x).rows, width);
+        finish.slope = saved.slope;
+      }
+      return forward_to<Pass>(static_cast<const Base&>(*this), env, x, saved.inner, finish);
+    }
+    template <class Pass, Rows<Env> X>
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
+      const Tensor<Env> d = op::multiply<Env>(env, dy, saved.slope);
+      return backward_gated<Pass>(env, d, x, saved, g, finish);
+    }
+    // In two parts: whoever computes dy may multiply it by `gate` in the same breath and then call the rest.
+    template <class Pass>
+      requires keeps<Pass>
+    View<Env> gate(const Saved<Pass>& saved) const {
+      return saved.slope;
+    }
+    template <class Pass, Rows<Env> X>
+    InputGradient<Env, Pass> backward_gated(Env& env, View<Env> d, const X& x, const Saved<Pass>& saved, Grads& g,
+                                            const op::FinishOf<Env>& finish) const {
+      return backward_to<Pass>(static_cast<const Base&>(*this), env, d, x, saved.inner, g, finish);
+    }
+  };
+};
+}  // namespace detail
+
+// Activated<M, F, n>: y = F(M(x)), M a projection [T, m] -> [T, n]: the product applies F to its result while it is at hand and, where a gradient will come back,
+// keeps F' there instead of its argument. A function of the user's own follows as a module of its own.
+template <class M, class F, Index width>
+using Activated = std::conditional_t<function_of<F> != Function::none, detail::Fused<M, F, width>, Then<M, Activation<F>>>;
 
 }  // namespace towpath

@@ -83,15 +83,19 @@ struct SelfAttention {
       return y;
     }
     template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, Tokens<Env> x, const Saved<Pass>& saved, Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, Tokens<Env> x, const Saved<Pass>& saved, Grads& g,
+                                      op::FinishOf<Env> finish = {}) const {
       const Kept& kept = saved.kept;
       const auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *x.sequences, heads,
                                                  kept.mask, kept.probabilities, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix));
       if constexpr (Pass::wants_input) {
-        Tensor<Env> dx = value.template backward<Pass>(env, d.v, x, saved.value, g.value);
-        op::add(env, key.template backward<Pass>(env, d.k, x, saved.key, g.key), dx);
-        op::add(env, query.template backward<Pass>(env, d.q, x, saved.query, g.query), dx);
-        return dx;
+        op::FinishOf<Env> plus;
+        plus.plus = finish.plus;
+        const Tensor<Env> dv = backward_to<Pass>(value, env, d.v, x, saved.value, g.value, plus);
+        plus.plus = dv;
+        const Tensor<Env> dk = backward_to<Pass>(key, env, d.k, x, saved.key, g.key, plus);
+        finish.plus = dk;
+        return backward_to<Pass>(query, env, d.q, x, saved.query, g.query, finish);
       } else {
         if constexpr (active<ValueOn, Pass>) value.template backward<Pass>(env, d.v, x, saved.value, g.value);
         if constexpr (active<KeyOn, Pass>) key.template backward<Pass>(env, d.k, x, saved.key, g.key);

@@ -34,19 +34,21 @@ struct Beside {
     };
 
     template <class Pass, Rows<Env> X>
-    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
-      Tensor<Env> y = main.template forward<PassFor<A, Pass>>(env, x, saved.main);
-      const Tensor<Env> b = branch.template forward<PassFor<B, Pass>>(env, x, saved.branch);
-      op::add(env, b, y);
-      return y;
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, op::FinishOf<Env> finish = {}) const {
+      op::FinishOf<Env> plus;
+      plus.plus = finish.plus;
+      const Tensor<Env> b = forward_to<PassFor<B, Pass>>(branch, env, x, saved.branch, plus);
+      finish.plus = b;
+      return forward_to<PassFor<A, Pass>>(main, env, x, saved.main, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g, op::FinishOf<Env> finish = {}) const {
       if constexpr (Pass::wants_input) {
-        Tensor<Env> dx = main.template backward<Pass>(env, dy, x, saved.main, g.main);
-        const Tensor<Env> db = branch.template backward<Pass>(env, dy, x, saved.branch, g.branch);
-        op::add(env, db, dx);
-        return dx;
+        op::FinishOf<Env> plus;
+        plus.plus = finish.plus;
+        const Tensor<Env> db = backward_to<Pass>(branch, env, dy, x, saved.branch, g.branch, plus);
+        finish.plus = db;
+        return backward_to<Pass>(main, env, dy, x, saved.main, g.main, finish);
       } else {
         if constexpr (active<A, Pass>) main.template backward<Pass>(env, dy, x, saved.main, g.main);
         if constexpr (active<B, Pass>) branch.template backward<Pass>(env, dy, x, saved.branch, g.branch);

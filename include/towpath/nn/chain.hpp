@@ -44,22 +44,28 @@ struct Then {
     };
 
     template <class Pass, Rows<Env> X>
-    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, const op::FinishOf<Env>& finish = {}) const {
       Tensor<Env> middle = first.template forward<Below<Pass>>(env, x, saved.first);
-      Tensor<Env> y = second.template forward<Over<Pass>>(env, like(x, middle), saved.second);
+      Tensor<Env> y = forward_to<Over<Pass>>(second, env, like(x, middle), saved.second, finish);
       if constexpr (keeps<Pass>) saved.middle = std::move(middle);
       return y;
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
       View<Env> middle;
       if constexpr (keeps<Pass>) middle = saved.middle;
       if constexpr (!active<First, Pass>) {
         second.template backward<Over<Pass>>(env, dy, like(x, middle), saved.second, g.second);
         return {};
+      } else if constexpr (requires { first.template gate<Below<Pass>>(saved.first); }) {  // B's gradient is finished with what A begins with
+        op::FinishOf<Env> gated;
+        gated.gate = first.template gate<Below<Pass>>(saved.first);
+        const Tensor<Env> dmiddle = backward_to<Over<Pass>>(second, env, dy, like(x, middle), saved.second, g.second, gated);
+        return first.template backward_gated<Below<Pass>>(env, dmiddle, x, saved.first, g.first, finish);
       } else {
         const Tensor<Env> dmiddle = second.template backward<Over<Pass>>(env, dy, like(x, middle), saved.second, g.second);
-        return first.template backward<Below<Pass>>(env, dmiddle, x, saved.first, g.first);
+        return backward_to<Below<Pass>>(first, env, dmiddle, x, saved.first, g.first, finish);
       }
     }
     template <class F, class... Ms>

@@ -25,21 +25,31 @@ struct Dropped {
     };
 
     template <class Pass, Rows<Env> X>
-    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
-      Tensor<Env> y = Base::template forward<Pass>(env, x, saved.inner);
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, const op::FinishOf<Env>& finish = {}) const {
+      const Base& inner = *this;
       if constexpr (Pass::random) {
         const Mask mask = env.mask();
-        op::dropout(env, mask, y);
         if constexpr (keeps<Pass>) saved.mask = mask;
+        if (mask.rate != 0) {
+          Tensor<Env> y = inner.template forward<Pass>(env, x, saved.inner);
+          op::dropout(env, mask, y);
+          op::finish(env, y, finish);
+          return y;
+        }
       }
-      return y;
+      return forward_to<Pass>(inner, env, x, saved.inner, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
-      if (saved.mask.rate == 0) return Base::template backward<Pass>(env, dy, x, saved.inner, g);
-      Tensor<Env> dropped = op::copy(env, dy);
-      op::dropout(env, saved.mask, dropped);
-      return Base::template backward<Pass>(env, dropped, x, saved.inner, g);
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
+      const Base& inner = *this;
+      Tensor<Env> dropped;
+      if (saved.mask.rate != 0) {
+        dropped = op::copy(env, dy);
+        op::dropout(env, saved.mask, dropped);
+        dy = dropped;
+      }
+      return backward_to<Pass>(inner, env, dy, x, saved.inner, g, finish);
     }
   };
 };

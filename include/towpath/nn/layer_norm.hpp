@@ -32,9 +32,11 @@ struct LayerNorm {
     };
 
     template <class Pass>
-    Tensor<Env> forward(Env& env, View<Env> x, Saved<Pass>& saved) const {      // x [T, H] -> [T, H]
+    Tensor<Env> forward(Env& env, View<Env> x, Saved<Pass>& saved, op::FinishOf<Env> finish = {}) const {      // x [T, H] -> [T, H]
       Tensor<Env> stats;
-      Tensor<Env> y = op::layer_norm(env, x, weight, bias, Shape::norm_epsilon, stats);
+      Tensor<Env> y = op::layer_norm<Env>(env, x, weight, bias, Shape::norm_epsilon, stats, finish.plus);
+      finish.plus = {};
+      op::finish(env, y, finish);
       if constexpr (uses_input<Pass>) saved.stats = std::move(stats);
       return y;
     }

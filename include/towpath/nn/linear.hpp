@@ -33,16 +33,15 @@ struct Linear {
     static constexpr bool uses_input = Pass::learns && weight_trains;
 
     template <class Pass>
-    Tensor<Env> forward(Env& env, View<Env> x, Saved<Pass>&) const {           // x [T, In]
-      Tensor<Env> y = op::nt(env, x, weight);                                 // y [T, Out]
-      if constexpr (bias_is != Leaf::absent) op::add_row(env, bias, y);
-      return y;
+    Tensor<Env> forward(Env& env, View<Env> x, Saved<Pass>&, op::FinishOf<Env> finish = {}) const {    // x [T, In]
+      if constexpr (bias_is != Leaf::absent) finish.bias = bias;
+      return op::nt<Env>(env, x, weight, finish);                                                      // y [T, Out]
     }
     template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, const Saved<Pass>&, Grads& g) const {
-      if constexpr (weight_trains) op::tn_add(env, dy, x, g.weight);           // dW += dyᵀ x
-      if constexpr (bias_trains) op::column_sums_add(env, dy, g.bias);         // db += Σ_t dy
-      if constexpr (Pass::wants_input) return op::nn(env, dy, weight);        // dx = dy W
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, const Saved<Pass>&, Grads& g, const op::FinishOf<Env>& finish = {}) const {
+      if constexpr (weight_trains) op::tn_add(env, dy, x, g.weight);                                   // dW += dyᵀ x
+      if constexpr (bias_trains) op::column_sums_add(env, dy, g.bias);                                 // db += Σ_t dy
+      if constexpr (Pass::wants_input) return op::nn<Env>(env, dy, weight, finish);                    // dx = dy W
       else return {};
     }
     template <class F, class... Ms>

@@ -20,15 +20,15 @@ struct Residual {
 
     template <class Pass, Rows<Env> X>
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
-      Tensor<Env> y = Base::template forward<PassFor<Base, Pass>>(env, x, saved);
-      op::add(env, View<Env>(x), y);
-      return y;
+      op::FinishOf<Env> plus;
+      plus.plus = View<Env>(x);
+      return forward_to<PassFor<Base, Pass>>(static_cast<const Base&>(*this), env, x, saved, plus);
     }
     template <class Pass, Rows<Env> X>
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
-      auto dx = Base::template backward<Pass>(env, dy, x, saved, g);
-      if constexpr (Pass::wants_input) op::add(env, dy, dx);
-      return dx;
+      op::FinishOf<Env> plus;
+      plus.plus = dy;
+      return backward_to<Pass>(static_cast<const Base&>(*this), env, dy, x, saved, g, plus);
     }
   };
 };

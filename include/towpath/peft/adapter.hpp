@@ -13,7 +13,7 @@ namespace towpath {
 template <fixed_string stem, Index In, Index Rank, Index Out, class F = Relu>
 struct BottleneckOf {
   static_assert(Rank > 0, "[towpath] a bottleneck's rank must be at least 1");
-  using type = Chain<Under<stem + fixed_string("_down"), Linear<In, Rank, Leaf::trained, Leaf::trained, start::Bert>>, Activation<F>,
+  using type = Chain<Activated<Under<stem + fixed_string("_down"), Linear<In, Rank, Leaf::trained, Leaf::trained, start::Bert>>, F, Rank>,
                      Under<stem + fixed_string("_up"), Linear<Rank, Out, Leaf::trained, Leaf::trained, start::Zeros>>>;
 };
 template <fixed_string stem, Index In, Index Rank, Index Out, class F = Relu>

@@ -3,6 +3,7 @@
 #include "towpath/base/config.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
@@ -11,6 +12,11 @@
 #include <mutex>
 #include <new>
 #include <utility>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
 namespace towpath {
 
@@ -22,6 +28,16 @@ struct Host {
   static void release(void* p) { ::operator delete(p, std::align_val_t{alignment}); }
   static void clear(void* p, std::size_t bytes) { std::memset(p, 0, bytes); }
   static void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  // Pages of a file that nobody will read for a while: the system may drop them and read them again.
+  static void idle(const void* p, std::size_t bytes) {
+#if defined(__unix__) || defined(__APPLE__)
+    const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = (reinterpret_cast<std::uintptr_t>(p) + page - 1) / page * page, end = (reinterpret_cast<std::uintptr_t>(p) + bytes) / page * page;
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+#else
+    static_cast<void>(p), static_cast<void>(bytes);
+#endif
+  }
 };
 
 // Blocks that were used and will be wanted again: a steady training step asks the system for nothing. A request takes the smallest free
@@ -129,6 +145,41 @@ private:
   void* data_ = nullptr;
   std::size_t size_ = 0;
   std::shared_ptr<Pool<Space>> pool_;
+};
+
+// A constant in other layouts: a frozen weight as the kernels want to read it. Each is made at the first request, once for all who share
+// the weight, and lives as long as it does. What is never asked for is never made.
+class Forms {
+public:
+  // `mapped`: the values are pages of a file, which the system can read again and so need not keep once a form has been made of them.
+  explicit Forms(bool mapped = false) : mapped_(mapped) {}
+
+  // The form called `key`: `bytes` bytes that make(memory) fills.
+  template <class Make>
+  const void* form(int key, std::size_t bytes, const Make& make, const void* values, std::size_t size) {
+    std::lock_guard lock(mutex_);
+    for (int i = 0; i < count_; ++i)
+      if (keys_[i] == key) return forms_[i].data();
+    if (count_ == most) return nullptr;
+    keys_[count_] = key;
+    forms_[count_] = Buffer<Host>(bytes);
+    make(forms_[count_].data());
+    if (mapped_) Host::idle(values, size);
+    return forms_[count_++].data();
+  }
+  std::size_t bytes() const {
+    std::lock_guard lock(mutex_);
+    std::size_t n = 0;
+    for (int i = 0; i < count_; ++i) n += forms_[i].size();
+    return n;
+  }
+
+private:
+  static constexpr int most = 8;
+  mutable std::mutex mutex_;
+  int keys_[most] = {}, count_ = 0;
+  Buffer<Host> forms_[most];
+  bool mapped_;
 };
 
 }  // namespace towpath

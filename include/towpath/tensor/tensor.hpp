@@ -77,11 +77,14 @@ public:
   operator View<Env>() const { return {data_, rows_, columns_}; }
   View<Env> view() const { return *this; }
 
-  // Takes values that live as long as `owner` does (rows * columns of them, aligned as Scalar is).
-  void refer(std::shared_ptr<const void> owner, const Scalar* data) {
+  // Takes values that live as long as `owner` does (rows * columns of them, aligned as Scalar is); `mapped`: they are pages of a file.
+  void refer(std::shared_ptr<const void> owner, const Scalar* data, bool mapped = false) {
     owner_ = std::move(owner);
     data_ = data;
+    forms_ = std::make_shared<Forms>(mapped);
   }
+  // Where other layouts of these values are kept, for all who share them.
+  Forms* forms() const { return forms_.get(); }
   void refer(Tensor<Env> values) {
     TOWPATH_CHECK(values.rows() == rows_ && values.columns() == columns_);
     auto kept = std::make_shared<Tensor<Env>>(std::move(values));
@@ -91,6 +94,7 @@ public:
 
 private:
   std::shared_ptr<const void> owner_;
+  std::shared_ptr<Forms> forms_;
   const Scalar* data_ = nullptr;
   Index rows_ = 0, columns_ = 0;
   int dimensions_ = 2;

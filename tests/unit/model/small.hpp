@@ -15,8 +15,10 @@
 
 #define TOWPATH_TEST_OPS(word, E)                                                                                                 \
   namespace towpath::op {                                                                                                         \
-  word template Tensor<E> nt(E&, View<E>, View<E>);                                                                               \
-  word template Tensor<E> nn(E&, View<E>, View<E>);                                                                               \
+  word template Tensor<E> nt(E&, View<E>, const FactorOf<E>&, const FinishOf<E>&);                                                \
+  word template Tensor<E> nn(E&, View<E>, const FactorOf<E>&, const FinishOf<E>&);                                                \
+  word template void finish(E&, Writable<E>, const FinishOf<E>&);                                                                 \
+  word template Tensor<E> multiply(E&, View<E>, View<E>);                                                                         \
   word template void tn_add(E&, View<E>, View<E>, Writable<E>);                                                                   \
   word template void add_row(E&, View<E>, Writable<E>);                                                                           \
   word template void column_sums_add(E&, View<E>, Writable<E>);                                                                   \
@@ -28,7 +30,7 @@
   word template Tensor<E> unary<Relu>(E&, View<E>);                                                                               \
   word template Tensor<E> unary_backward<Relu>(E&, View<E>, View<E>);                                                             \
   word template void dropout(E&, Mask, Writable<E>);                                                                              \
-  word template Tensor<E> layer_norm(E&, View<E>, View<E>, View<E>, double, Tensor<E>&);                                          \
+  word template Tensor<E> layer_norm(E&, View<E>, View<E>, View<E>, double, Tensor<E>&, View<E>);                                 \
   word template Tensor<E> layer_norm_backward(E&, View<E>, View<E>, View<E>, View<E>);                                            \
   word template void layer_norm_gain_add(E&, View<E>, View<E>, View<E>, Writable<E>);                                             \
   word template void gather_rows_add(E&, View<E>, Ids, Writable<E>);                                                              \

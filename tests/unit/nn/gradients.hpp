@@ -13,8 +13,8 @@
 namespace towpath {
 
 #define TOWPATH_TEST_OPERATIONS(maybe_extern)                                                                                          \
-  maybe_extern template Tensor<Cpu<double>> op::nt(Cpu<double>&, View<Cpu<double>>, View<Cpu<double>>);                                \
-  maybe_extern template Tensor<Cpu<double>> op::nn(Cpu<double>&, View<Cpu<double>>, View<Cpu<double>>);                                \
+  maybe_extern template Tensor<Cpu<double>> op::nt(Cpu<double>&, View<Cpu<double>>, const op::FactorOf<Cpu<double>>&, const op::FinishOf<Cpu<double>>&); \
+  maybe_extern template Tensor<Cpu<double>> op::nn(Cpu<double>&, View<Cpu<double>>, const op::FactorOf<Cpu<double>>&, const op::FinishOf<Cpu<double>>&); \
   maybe_extern template void op::tn_add(Cpu<double>&, View<Cpu<double>>, View<Cpu<double>>, Writable<Cpu<double>>);                    \
   maybe_extern template Tensor<Cpu<double>> op::attention(Cpu<double>&, View<Cpu<double>>, View<Cpu<double>>, View<Cpu<double>>,       \
                                                           View<Cpu<double>>, View<Cpu<double>>, const Sequences&, Index, Mask,         \

@@ -1,270 +1,319 @@
-// The CPU: Eigen for products, xsimd for rows, the reference loops for what is not worth a kernel.
+// The CPU: products on packed weights, work on rows in vectors, the reference loops for what is not worth a kernel.
+// Compiled as it is, it brings the kernels of the instruction set the program is compiled for. A program that links towpath::kernels
+// (TOWPATH_KERNELS is then defined) compiles none of them and takes, when it runs, the best that the machine has.
 #pragma once
 
-#include "towpath/backend/cpu/products.hpp"
-#include "towpath/backend/cpu/simd.hpp"
+#include "towpath/backend/cpu/kernels.hpp"
+#include "towpath/backend/cpu/machine.hpp"
 #include "towpath/backend/environment.hpp"
 #include "towpath/backend/reference/ops.hpp"
+#include "towpath/base/check.hpp"
+#include "towpath/tensor/dtype.hpp"
+#ifndef TOWPATH_KERNELS
+#include "towpath/backend/cpu/table.hpp"
+#endif
 
 #include <algorithm>
-#include <vector>
+#include <cstdlib>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#define TOWPATH_HAS_BF16 1
 
 namespace towpath {
+namespace kernels {
+#ifdef TOWPATH_KERNELS
+// In the library, of all the instruction sets it was built for; the best first.
+template <class T>
+std::span<const Table<T>* const> all_tables();
+template <>
+std::span<const Table<float>* const> all_tables();
+template <>
+std::span<const Table<double>* const> all_tables();
+#endif
+}  // namespace kernels
+
 inline namespace TOWPATH_ISA {
 namespace cpu {
 
+// The kernels for this machine, or those called `wanted` (Settings::isa, else the environment variable TOWPATH_ISA).
 template <class T>
+const kernels::Table<T>& choose(const char* wanted) {
+  static const auto machine = kernels::Machine::find();
+  if (!wanted) wanted = std::getenv("TOWPATH_ISA");
+  const std::string_view name = wanted ? wanted : "";
+  std::string known;
+  const kernels::Table<T>* found = nullptr;
+  const auto offer = [&](const kernels::Table<T>& k) {
+    if (!machine.runs(k.name)) return;
+    known += (known.empty() ? "" : ", ") + std::string(k.name);
+    if (!found && (name.empty() ? machine.prefers(k.name) : name == k.name)) found = &k;
+    // where there is nothing for bf16 in T, a name that differs only in that means the same
+    if (!found && sizeof(T) != 4 && (name == "amx" || name == "avx512_bf16") && std::string_view(k.name) == "avx512") found = &k;
+  };
+#ifdef TOWPATH_KERNELS
+  for (const kernels::Table<T>* k : kernels::all_tables<T>()) offer(*k);
+#else
+  for (const kernels::Table<T>& k : tables<T>()) offer(k);
+#endif
+  if (!found)
+    fail("there are no kernels called \"" + std::string(name) + "\" that this program has and this machine runs", "there are: " + known,
+         "Set TOWPATH_ISA (or Settings::isa) to one of these, or leave it unset for the best");
+  return *found;
+}
+
+// What attention does with its probabilities between forward and backward: heads · Σ n² numbers kept, or computed again from log-sums.
+enum class Probabilities { recomputed, kept };
+
+// The operations on T, with frozen weights held as Frozen (T itself, or bf16 under float).
+template <class T, class Frozen = T, Probabilities probabilities = Probabilities::recomputed>
 struct Ops : reference::Ops<T> {
+  static_assert(std::is_same_v<Frozen, T> || (std::is_same_v<Frozen, bf16> && std::is_same_v<T, float>),
+                "[towpath] Cpu<T, Frozen>: frozen weights are held as T itself, or as bf16 under float: Cpu<float>, Cpu<double> or Cpu<float, bf16>");
   using Loops = reference::Ops<T>;
   using typename Loops::V;
   using typename Loops::W;
-  using B = simd::Batch<T>;
+  static constexpr bool rounds_frozen = !std::is_same_v<Frozen, T>, keeps = probabilities == Probabilities::kept;
 
   // --- products: equations in reference/ops.hpp ------------------------------------------------------------------------
   template <class Env>
-  static void nt(Env& env, V a, V b, W y) {
-    env.rows(a.rows, piece(a.rows), [&](Index first, Index last) {
-      matrix<T>(y.row_block(first, last - first)).noalias() = matrix<T>(a.row_block(first, last - first)) * matrix<T>(b).transpose();
-    });
+  static void nt(Env& env, V a, const Factor<T>& b, W y, const Finish<T>& finish = {}) {
+    times(env, a, b, false, y, finish);
   }
   template <class Env>
-  static void nn(Env& env, V a, V b, W y) {
-    env.rows(a.rows, piece(a.rows), [&](Index first, Index last) {
-      matrix<T>(y.row_block(first, last - first)).noalias() = matrix<T>(a.row_block(first, last - first)) * matrix<T>(b);
-    });
+  static void nn(Env& env, V a, const Factor<T>& b, W y, const Finish<T>& finish = {}) {
+    times(env, a, b, true, y, finish);
   }
   template <class Env>
   static void tn_add(Env& env, V a, V b, W c) {
-    if (c.rows < c.columns && c.rows <= 64) {  // a skinny result (a low-rank factor): share out its columns
-      env.rows(c.columns, std::max<Index>(64, (c.columns + 3) / 4), [&](Index first, Index last) {
-        matrix<T>(c.column_block(first, last - first)).noalias() +=
-            matrix<T>(a).transpose() * matrix<T>(b.column_block(first, last - first));
-      });
+    const auto& k = env.kernels();
+    if (c.columns < c.rows && c.columns < k.panel) {  // skinny: compute the transpose, whose columns fill vectors
+      const auto turned = scratch(env, c.size() * size);
+      const W t{numbers(turned), c.columns, c.rows};
+      std::fill(t.data, t.data + t.size(), T(0));
+      tn_add(env, b, a, t);
+      for (Index i = 0; i < c.rows; ++i)
+        for (Index j = 0; j < c.columns; ++j) c.row(i)[j] += t.row(j)[i];
       return;
     }
-    env.rows(c.rows, std::max<Index>(32, (c.rows + 3) / 4), [&](Index first, Index last) {
-      matrix<T>(c.row_block(first, last - first)).noalias() +=
-          matrix<T>(a.column_block(first, last - first)).transpose() * matrix<T>(b);
+    // pieces of rows, and of columns (whole panels) where rows alone would be too few
+    const Index rows = std::max<Index>(8, std::min<Index>(96, (c.rows / 4 + 7) / 8 * 8)), row_pieces = (c.rows + rows - 1) / rows;
+    const Index panels = (c.columns + k.panel - 1) / k.panel, across = std::min(panels, std::max<Index>(1, 8 / row_pieces)),
+                wide = (panels + across - 1) / across * k.panel;
+    const Index column_pieces = (c.columns + wide - 1) / wide;
+    env.rows(row_pieces * column_pieces, 1, [&](Index job, Index) {
+      const auto room = scratch(env, k.tn_scratch * size);
+      const Index i = job / column_pieces * rows, j = job % column_pieces * wide, columns = std::min(wide, c.columns - j);
+      k.tn(a, b.column_block(j, columns), i, std::min(i + rows, c.rows), c.column_block(j, columns), numbers(room));
     });
   }
 
   // --- rows and elements -----------------------------------------------------------------------------------------------
   template <class Env>
   static void add_row(Env& env, V b, W y) {
-    rows(env, y, [&](Index t) { simd::map<T>(y.columns, y.row(t), [](B p, B q) { return p + q; }, y.row(t), b.data); });
+    pieces(env, y, [&](Index t, Index n) { env.kernels().add_row(b.data, y.row_block(t, n)); });
+  }
+  template <class Env>
+  static void column_sums_add(Env& env, V x, W g) {
+    env.rows(x.columns, 64, [&](Index first, Index last) { env.kernels().column_sums_add(x, first, last, g.data); });
   }
   template <class Env>
   static void add_scaled(Env& env, T s, V x, W y) {
-    rows(env, y, [&](Index t) {
-      simd::map<T>(y.columns, y.row(t), [s](B p, B q) { return p + B(s) * q; }, y.row(t), x.row(t));
-    });
+    pieces(env, y, [&](Index t, Index n) { env.kernels().add_scaled(s, x.row_block(t, n), y.row_block(t, n)); });
+  }
+  template <class Env>
+  static void multiply(Env& env, V a, V b, W y) {
+    pieces(env, y, [&](Index t, Index n) { env.kernels().multiply(a.row_block(t, n), b.row_block(t, n), y.row_block(t, n)); });
+  }
+  template <class Env>
+  static void finish(Env& env, W y, const Finish<T>& f) {
+    pieces(env, y, [&](Index t, Index n) { env.kernels().finish(y.row_block(t, n), f.rows(t, n)); });
   }
   template <class F, class Env>
   static void unary(Env& env, V x, W y) {
-    rows(env, y, [&](Index t) { simd::map<T>(y.columns, y.row(t), [](B p) { return F::value(p); }, x.row(t)); });
+    if constexpr (function_of<F> == Function::none) Loops::template unary<F>(env, x, y);
+    else pieces(env, y, [&](Index t, Index n) { env.kernels().unary(function_of<F>, x.row_block(t, n), y.row_block(t, n), {}); });
   }
   template <class F, class Env>
   static void unary_backward(Env& env, V dy, V x, W dx) {
-    rows(env, dx, [&](Index t) {
-      simd::map<T>(dx.columns, dx.row(t), [](B g, B p) { return g * F::slope(p); }, dy.row(t), x.row(t));
+    if constexpr (function_of<F> == Function::none) Loops::template unary_backward<F>(env, dy, x, dx);
+    else pieces(env, dx, [&](Index t, Index n) {
+      env.kernels().unary_backward(function_of<F>, dy.row_block(t, n), x.row_block(t, n), dx.row_block(t, n));
     });
   }
-
-  // four masks from one block of random numbers
   template <class Env>
   static void dropout(Env& env, Mask mask, W y) {
-    rows(env, y, [&](Index t) { masked(mask, t * y.columns, y.row(t), y.columns); });
+    pieces(env, y, [&](Index t, Index n) { env.kernels().dropout(mask, t * y.columns, y.row_block(t, n)); });
   }
-
   template <class Env>
-  static void layer_norm(Env& env, V x, V gain, V bias, double epsilon, W y, W stats) {
-    const T n = T(x.columns);
-    rows(env, y, [&](Index t) {
-      const T mean = simd::accumulate<T>(x.columns, [](B p) { return p; }, x.row(t)) / n;
-      // the variance about the mean in a second pass; elements past the end are cancelled by subtracting their share
-      const Index whole = x.columns / simd::width<T> * simd::width<T>;
-      T square = simd::accumulate<T>(whole, [mean](B p) { return (p - B(mean)) * (p - B(mean)); }, x.row(t));
-      for (Index j = whole; j < x.columns; ++j) square += (x.row(t)[j] - mean) * (x.row(t)[j] - mean);
-      const T r = T(1) / std::sqrt(square / n + T(epsilon));
-      simd::map<T>(x.columns, y.row(t), [mean, r](B p, B g, B b) { return (p - B(mean)) * B(r) * g + b; }, x.row(t), gain.data, bias.data);
-      stats.row(t)[0] = mean;
-      stats.row(t)[1] = r;
+  static void layer_norm(Env& env, V x, V gain, V bias, double epsilon, W y, W stats, V plus = {}) {
+    pieces(env, y, [&](Index t, Index n) {
+      env.kernels().layer_norm(x.row_block(t, n), gain.data, bias.data, T(epsilon), plus.empty() ? plus : plus.row_block(t, n), y.row_block(t, n), stats.row_block(t, n));
     });
   }
   template <class Env>
   static void layer_norm_backward(Env& env, V dy, V x, V stats, V gain, W dx) {
-    const T n = T(x.columns);
-    rows(env, dx, [&](Index t) {
-      const T mean = stats.row(t)[0], r = stats.row(t)[1];
-      T* a = dx.row(t);  // a = dy gain for now
-      simd::map<T>(x.columns, a, [](B g, B w) { return g * w; }, dy.row(t), gain.data);
-      const T sum = simd::accumulate<T>(x.columns, [](B p) { return p; }, a) / n;
-      const T dot = simd::accumulate<T>(x.columns, [mean, r](B p, B q) { return p * (q - B(mean)) * B(r); }, a, x.row(t)) / n;
-      simd::map<T>(x.columns, a, [=](B p, B q) { return B(r) * (p - B(sum) - (q - B(mean)) * B(r * dot)); }, a, x.row(t));
+    pieces(env, dx, [&](Index t, Index n) {
+      env.kernels().layer_norm_backward(dy.row_block(t, n), x.row_block(t, n), stats.row_block(t, n), gain.data,
+                                        dx.row_block(t, n));
     });
   }
   template <class Env>
   static void normalise_rows(Env& env, V x, W y, W norms) {
-    rows(env, y, [&](Index t) {
-      const T norm = std::max(std::sqrt(simd::accumulate<T>(x.columns, [](B p) { return p * p; }, x.row(t))), T(1e-12));
-      simd::map<T>(x.columns, y.row(t), [norm](B p) { return p / B(norm); }, x.row(t));
-      norms.row(t)[0] = norm;
+    pieces(env, y, [&](Index t, Index n) { env.kernels().normalise(x.row_block(t, n), y.row_block(t, n), norms.row_block(t, n)); });
+  }
+  template <class Env>
+  static void adam_step(Env& env, const Adam& rule, std::uint64_t step, double gradient_scale, V g, W m, W v, W w) {
+    env.rows(w.size(), 1 << 15, [&](Index first, Index last) {
+      env.kernels().adam(rule, step, gradient_scale, last - first, g.data + first, m.data + first, v.data + first, w.data + first);
     });
   }
 
-  // --- attention: for each (sequence, head) small products in cache -------------------------------------------------------
+  // --- attention: each (sequence, head) by itself, in cache ---------------------------------------------------------------
+  // Kept from forward to backward: log Σ exp of each row's scores, [heads][T], and those too where they are to be kept.
+  static Index attention_saved(const Sequences& s, Index heads, Index prefix) {
+    return heads * s.tokens() + (keeps ? Loops::attention_saved(s, heads, prefix) : 0);
+  }
   template <class Env>
   static void attention(Env& env, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, W y, W saved) {
-    const Index d = q.columns / heads, l = pk.rows;
-    const T scale = T(1) / std::sqrt(T(d));
-    const std::vector<Index> starts = saved_starts(s, heads, l);
-    env.rows(s.count() * heads, grain(s, heads), [&](Index first, Index last) {
-      for (Index job = first; job < last; ++job) {
-        const Index seq = job / heads, c = job % heads * d, n = s.length(seq), b = s.begin(seq);
-        if (n == 0) continue;
-        const W p{saved.data + starts[static_cast<std::size_t>(seq)] + job % heads * n * (l + n), n, l + n};
-        const auto queries = matrix<T>(part(q, b, n, c, d));
-        if (l) matrix<T>(p.column_block(0, l)).noalias() = queries * matrix<T>(pk.column_block(c, d)).transpose();
-        matrix<T>(p.column_block(l, n)).noalias() = queries * matrix<T>(part(k, b, n, c, d)).transpose();
-        for (Index i = 0; i < n; ++i) softmax(p.row(i), l + n, scale);
-        const auto out = [&](V probabilities) {
-          auto result = matrix<T>(W{y.row(b) + c, n, d, y.stride});
-          result.noalias() = matrix<T>(probabilities.column_block(l, n)) * matrix<T>(part(v, b, n, c, d));
-          if (l) result.noalias() += matrix<T>(probabilities.column_block(0, l)) * matrix<T>(pv.column_block(c, d));
-        };
-        if (mask.rate == 0) {
-          out(p);
-        } else {
-          Scratch space;
-          T* dropped = space.numbers(p.size());
-          std::copy(p.data, p.data + p.size(), dropped);
-          masked(mask, p.data - saved.data, dropped, p.size());
-          out(V{dropped, n, l + n});
-        }
-      }
+    const Index d = q.columns / heads;
+    each_head(env, s, heads, d, pk.rows, false, [&](Index seq, Index head, Index start, T* room) {
+      const Index b = s.begin(seq), n = s.length(seq), c = head * d;
+      env.kernels().attention(one_head(q, k, v, pk, pv, s, heads, mask, saved.data, seq, head, start, room), W{y.row(b) + c, n, d, y.stride});
     });
   }
-
   template <class Env>
   static void attention_backward(Env& env, V dy, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, V saved, W dq, W dk,
                                  W dv, W dpk, W dpv) {
-    const Index d = q.columns / heads, l = pk.rows;
-    const T scale = T(1) / std::sqrt(T(d));
-    const std::vector<Index> starts = saved_starts(s, heads, l);
-    const auto one = [&](Index seq, Index head, Scratch& space) {
-      const Index c = head * d, n = s.length(seq), b = s.begin(seq), m = l + n;
-      if (n == 0) return;
-      const T* first = saved.data + starts[static_cast<std::size_t>(seq)] + head * n * m;
-      const V p{first, n, m};
-      T* scratch = space.numbers(mask.rate == 0 ? n * m : 2 * n * m);
-      const W ds{scratch, n, m};
-      const auto g = matrix<T>(part(dy, b, n, c, d));
-      V kept = p;
-      if (mask.rate != 0) {
-        T* dropped = scratch + n * m;
-        std::copy(first, first + n * m, dropped);
-        masked(mask, first - saved.data, dropped, n * m);
-        kept = V{dropped, n, m};
-      }
-      matrix<T>(W{dv.row(b) + c, n, d, dv.stride}).noalias() = matrix<T>(kept.column_block(l, n)).transpose() * g;
-      if (!dpv.empty()) matrix<T>(dpv.column_block(c, d)).noalias() += matrix<T>(kept.column_block(0, l)).transpose() * g;
-      matrix<T>(ds.column_block(l, n)).noalias() = g * matrix<T>(part(v, b, n, c, d)).transpose();
-      if (l) matrix<T>(ds.column_block(0, l)).noalias() = g * matrix<T>(pv.column_block(c, d)).transpose();
-      if (mask.rate != 0) masked(mask, first - saved.data, ds.data, n * m);
-      for (Index i = 0; i < n; ++i) {
-        const T mean = simd::accumulate<T>(m, [](B x, B z) { return x * z; }, p.row(i), ds.row(i));
-        simd::map<T>(m, ds.row(i), [=](B x, B z) { return x * (z - B(mean)) * B(scale); }, p.row(i), ds.row(i));
-      }
-      auto to_q = matrix<T>(W{dq.row(b) + c, n, d, dq.stride});
-      to_q.noalias() = matrix<T>(V(ds.column_block(l, n))) * matrix<T>(part(k, b, n, c, d));
-      if (l) to_q.noalias() += matrix<T>(V(ds.column_block(0, l))) * matrix<T>(pk.column_block(c, d));
-      const auto queries = matrix<T>(part(q, b, n, c, d));
-      matrix<T>(W{dk.row(b) + c, n, d, dk.stride}).noalias() = matrix<T>(V(ds.column_block(l, n))).transpose() * queries;
-      if (!dpk.empty()) matrix<T>(dpk.column_block(c, d)).noalias() += matrix<T>(V(ds.column_block(0, l))).transpose() * queries;
-    };
-    if (l) {  // the prefix rows sum over sequences: one head at a time belongs to one piece, sequences in order
-      env.rows(heads, 1, [&](Index head, Index) {
-        Scratch space;
-        for (Index seq = 0; seq < s.count(); ++seq) one(seq, head, space);
-      });
-    } else {
-      env.rows(s.count() * heads, grain(s, heads), [&](Index first, Index last) {
-        Scratch space;
-        for (Index job = first; job < last; ++job) one(job / heads, job % heads, space);
-      });
-    }
+    const Index d = q.columns / heads;
+    // the prefix rows sum over sequences: one head at a time belongs to one piece, sequences in order
+    each_head(env, s, heads, d, pk.rows, pk.rows > 0, [&](Index seq, Index head, Index start, T* room) {
+      const Index b = s.begin(seq), n = s.length(seq), c = head * d;
+      const auto part = [&](auto x) { return decltype(x){x.row(b) + c, n, d, x.stride}; };
+      const auto of_prefix = [&](W x) { return x.empty() ? x : x.column_block(c, d); };
+      env.kernels().attention_backward(one_head(q, k, v, pk, pv, s, heads, mask, const_cast<T*>(saved.data), seq, head, start, room), part(dy),
+                                       part(dq), part(dk), part(dv), of_prefix(dpk), of_prefix(dpv));
+    });
   }
 
 private:
-  // Room for one piece of work, aligned like every tensor: the order in which Eigen adds depends on how numbers lie, and so the bits
-  // of a result would otherwise depend on what the heap looked like.
-  class Scratch {
-  public:
-    T* numbers(Index n) {
-      if (const auto bytes = static_cast<std::size_t>(n) * sizeof(T); buffer_.size() < bytes) buffer_ = Buffer<Host>(bytes);
-      return static_cast<T*>(buffer_.data());
+  static constexpr Index size = static_cast<Index>(sizeof(T));
+
+  // Room for one piece of work, from the environment's pool.
+  template <class Env>
+  static Buffer<Host> scratch(Env& env, Index bytes) {
+    return env.room(static_cast<std::size_t>(bytes));
+  }
+  static T* numbers(const Buffer<Host>& b) { return static_cast<T*>(b.data()); }
+
+  // y = finish(a bᵀ), or finish(a b) if `across`. A frozen b is packed once and for all, any other for the occasion.
+  template <class Env>
+  static void times(Env& env, V a, const Factor<T>& b, bool across, W y, const Finish<T>& finish) {
+    const kernels::Table<T>& k = env.kernels();
+    const Index n = y.columns, depth = a.columns;
+    if (y.rows == 0 || n == 0) return;
+    if (rounds_frozen && b.forms) {
+      if constexpr (rounds_frozen) {
+        const Index panels = (n + k.bf16_panel - 1) / k.bf16_panel;
+        const void* packed = b.forms->form(8 + across, static_cast<std::size_t>(k.bf16_size(n, depth)), [&](void* to) {
+          env.rows(panels, 1, [&](Index first, Index last) { k.bf16_pack(b.values, across, first, last, to); });
+        }, b.values.data, static_cast<std::size_t>(b.values.size() * size));
+        tiles(env, y, panels, [&](Index i, Index rows, Index first, Index last) {
+          const auto room = scratch(env, k.bf16_scratch(rows, depth));
+          k.bf16_product(a.row_block(i, rows), packed, first, last, y.row_block(i, rows), finish.rows(i, rows), room.data());
+        });
+      }
+      return;
     }
-
-  private:
-    Buffer<Host> buffer_;
-  };
-
-  static V part(V x, Index row, Index rows, Index column, Index columns) { return {x.row(row) + column, rows, columns, x.stride}; }
-
-  static std::vector<Index> saved_starts(const Sequences& s, Index heads, Index prefix) {
-    std::vector<Index> starts;
-    Index at = 0;
-    for (Index i = 0; i < s.count(); ++i) {
-      starts.push_back(at);
-      at += heads * s.length(i) * (prefix + s.length(i));
+    const Index panels = (n + k.panel - 1) / k.panel;
+    const auto pack = [&](void* to) {
+      env.rows(panels, 1, [&](Index first, Index last) { k.pack(b.values, across, first, last, static_cast<T*>(to)); });
+    };
+    const Index bytes = k.packed_size(n, depth) * size;
+    Buffer<Host> here;
+    const void* packed;
+    if (b.forms) {
+      packed = b.forms->form(2 * k.key + across + (sizeof(T) == 4 ? 0 : 16), static_cast<std::size_t>(bytes), pack, b.values.data,
+                             static_cast<std::size_t>(b.values.size() * size));
+    } else {
+      here = scratch(env, bytes);
+      pack(here.data());
+      packed = here.data();
     }
-    return starts;
-  }
-  // y[i] *= mask(start + i)
-  static void masked(Mask mask, Index start, T* y, Index n) {
-    for (Index j = 0; j < n;) {
-      const auto i = static_cast<std::uint64_t>(start + j);
-      const auto block = mask.block(i / 4);
-      for (std::uint64_t k = i % 4; k < 4 && j < n; ++k, ++j) y[j] *= T(block[k]);
-    }
-  }
-  static Index grain(const Sequences& s, Index heads) {
-    const Index jobs = s.count() * heads;
-    return std::max<Index>(1, jobs / 64);
-  }
-
-  // p = softmax(scale p)
-  static void softmax(T* p, Index n, T scale) {
-    T top = p[0];
-    for (Index j = 1; j < n; ++j) top = std::max(top, p[j]);
-    simd::map<T>(n, p, [=](B x) {
-      using xsimd::exp;
-      return exp((x - B(top)) * B(scale));
-    }, p);
-    T sum = 0;
-    sum = simd::accumulate<T>(n, [](B x) { return x; }, p);
-    const T inverse = T(1) / sum;
-    simd::map<T>(n, p, [inverse](B x) { return x * B(inverse); }, p);
-  }
-
-  template <class Env, class F>
-  static void rows(Env& env, W y, const F& f) {
-    env.rows(y.rows, y.columns > 0 ? 1 + 16384 / y.columns : 1, [&](Index first, Index last) {
-      for (Index t = first; t < last; ++t) f(t);
+    tiles(env, y, panels, [&](Index i, Index rows, Index first, Index last) {
+      k.product(a.row_block(i, rows), static_cast<const T*>(packed), first, last, y.row_block(i, rows), finish.rows(i, rows));
     });
+  }
+  // f(row, rows, first panel, last panel) for blocks of a result that a core's own cache can feed; with few rows, columns are shared out.
+  template <class Env, class F>
+  static void tiles(Env& env, W y, Index panels, const F& f) {
+    constexpr Index block = 192;
+    const Index down = (y.rows + block - 1) / block, rows = ((y.rows + down - 1) / down + 31) / 32 * 32;
+    const Index row_pieces = (y.rows + rows - 1) / rows, across = std::min(panels, std::max<Index>(1, 8 / row_pieces)),
+                wide = (panels + across - 1) / across, column_pieces = (panels + wide - 1) / wide;
+    env.rows(row_pieces * column_pieces, 1, [&](Index job, Index) {
+      const Index i = job / column_pieces * rows, p = job % column_pieces * wide;
+      f(i, std::min(rows, y.rows - i), p, std::min(p + wide, panels));
+    });
+  }
+
+  static kernels::Head<T> one_head(V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, T* saved, Index seq, Index head, Index start,
+                          T* room) {
+    const Index d = q.columns / heads, b = s.begin(seq), n = s.length(seq), c = head * d, m = n + pk.rows;
+    const auto part = [&](V x) { return V{x.row(b) + c, n, d, x.stride}; };
+    const auto of_prefix = [&](V x) { return x.empty() ? V{} : x.column_block(c, d); };
+    const Index element = start * heads + head * n * m;  // of all the probabilities, head by head
+    return {part(q), part(k),  part(v), of_prefix(pk), of_prefix(pv), saved + head * s.tokens() + b,
+            keeps ? saved + heads * s.tokens() + element : nullptr, mask, element, room};
+  }
+  // f(sequence, head, Σ n m over the sequences before it, scratch); `in_order`: the sequences of one head one after the other
+  template <class Env, class F>
+  static void each_head(Env& env, const Sequences& s, Index heads, Index d, Index prefix, bool in_order, const F& f) {
+    if (s.count() == 0) return;
+    const auto before = scratch(env, s.count() * static_cast<Index>(sizeof(Index)));
+    auto* start = static_cast<Index*>(before.data());
+    for (Index i = 0, at = 0; i < s.count(); ++i) {
+      start[i] = at;
+      at += s.length(i) * (prefix + s.length(i));
+    }
+    const Index bytes = env.kernels().attention_scratch(s.longest(), prefix, d) * size;
+    const auto one = [&](Index seq, Index head, T* room) {
+      if (s.length(seq) > 0) f(seq, head, start[seq], room);
+    };
+    if (in_order) {
+      env.rows(heads, 1, [&](Index head, Index) {
+        const auto room = scratch(env, bytes);
+        for (Index seq = 0; seq < s.count(); ++seq) one(seq, head, numbers(room));
+      });
+    } else {
+      const Index jobs = s.count() * heads;
+      env.rows(jobs, std::max<Index>(1, jobs / 64), [&](Index first, Index last) {
+        const auto room = scratch(env, bytes);
+        for (Index job = first; job < last; ++job) one(job / heads, job % heads, numbers(room));
+      });
+    }
+  }
+
+  // f(first row, rows) over pieces that are worth a thread
+  template <class Env, class F>
+  static void pieces(Env& env, W y, const F& f) {
+    env.rows(y.rows, y.columns > 0 ? 1 + 16384 / y.columns : 1, [&](Index first, Index last) { f(first, last - first); });
   }
 };
 
 }  // namespace cpu
 
-// The CPU in float or double.
-template <class T>
-class Cpu : public Environment<T, cpu::Ops<T>> {
+// The CPU in float or double; Cpu<float, bf16> holds frozen weights in bf16 and adds up in float.
+template <class T, class Frozen = T, cpu::Probabilities probabilities = cpu::Probabilities::recomputed>
+class Cpu : public Environment<T, cpu::Ops<T, Frozen, probabilities>> {
 public:
-  // Eigen cuts products into blocks by the cache sizes it detects; fixing them makes results agree between machines.
-  explicit Cpu(Settings settings = {}) : Environment<T, cpu::Ops<T>>(settings) {
-    Eigen::setCpuCacheSizes(32 * 1024, 1024 * 1024, 4 * 1024 * 1024);
-  }
+  explicit Cpu(Settings settings = {}) : Environment<T, cpu::Ops<T, Frozen, probabilities>>(settings), kernels_(&cpu::choose<T>(settings.isa)) {}
+  const kernels::Table<T>& kernels() const { return *kernels_; }
+
+private:
+  const kernels::Table<T>* kernels_;
 };
 
 }  // namespace TOWPATH_ISA

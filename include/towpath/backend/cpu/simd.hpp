@@ -40,30 +40,46 @@ T sum(const Batch<T>& b) {
 #endif
 }
 
-// y[j] = f(x[j]…) for j in [0, n): whole vectors, then one partial vector through a small buffer, so that the last elements are
-// computed by the same instructions as the first.
+// The last n < width elements of x as a vector, zeros behind them.
+template <class T>
+Batch<T> load_part(const T* x, Index n) {
+  alignas(64) T part[width<T>]{};
+  for (Index i = 0; i < n; ++i) part[i] = x[i];
+  return load<T>(part);
+}
+template <class T>
+void store_part(const Batch<T>& b, T* y, Index n) {
+  alignas(64) T part[width<T>];
+  store<T>(b, part);
+  for (Index i = 0; i < n; ++i) y[i] = part[i];
+}
+
+// y[j] = f(x[j]…) for j in [0, n): whole vectors, then one partial vector, so that the last elements are computed by the same
+// instructions as the first. y may be one of the x.
 template <class T, class F, class... In>
 void map(Index n, T* y, const F& f, const In*... in) {
   constexpr Index w = width<T>;
   Index j = 0;
   for (; j + w <= n; j += w) store<T>(f(load<T>(in + j)...), y + j);
+  if (j < n) store_part<T>(f(load_part<T>(in + j, n - j)...), y + j, n - j);
+}
+// The same with a second result: y[j] = f(x[j]…, z[j]).
+template <class T, class F, class... In>
+void map2(Index n, T* y, T* z, const F& f, const In*... in) {
+  constexpr Index w = width<T>;
+  Batch<T> second;
+  Index j = 0;
+  for (; j + w <= n; j += w) {
+    store<T>(f(load<T>(in + j)..., second), y + j);
+    store<T>(second, z + j);
+  }
   if (j < n) {
-    alignas(64) T tail[sizeof...(In)][width<T>]{};
-    const T* from[] = {in...};
-    for (std::size_t a = 0; a < sizeof...(In); ++a)
-      for (Index i = j; i < n; ++i) tail[a][i - j] = from[a][i];
-    alignas(64) T out[width<T>];
-    std::size_t a = 0;
-    const auto next = [&](const T*) { return load<T>(tail[a++]); };
-    Batch<T> loaded[sizeof...(In)] = {next(in)...};
-    if constexpr (sizeof...(In) == 1) store<T>(f(loaded[0]), out);
-    else if constexpr (sizeof...(In) == 2) store<T>(f(loaded[0], loaded[1]), out);
-    else store<T>(f(loaded[0], loaded[1], loaded[2]), out);
-    for (Index i = j; i < n; ++i) y[i] = out[i - j];
+    store_part<T>(f(load_part<T>(in + j, n - j)..., second), y + j, n - j);
+    store_part<T>(second, z + j, n - j);
   }
 }
 
-// Σ_j f(x[j]…), four sums side by side; f gives a vector, absent elements count as f would give for zeros, so f(0…) must be 0.
+// Σ_j f(x[j]…), two sums side by side; f gives a vector, absent elements count as f would give for zeros, so f(0…) must be 0.
 template <class T, class F, class... In>
 T accumulate(Index n, const F& f, const In*... in) {
   constexpr Index w = width<T>;
@@ -74,16 +90,25 @@ T accumulate(Index n, const F& f, const In*... in) {
     s1 += f(load<T>(in + j + w)...);
   }
   for (; j + w <= n; j += w) s0 += f(load<T>(in + j)...);
-  T total = sum<T>(s0 + s1);
-  if (j < n) {
-    alignas(64) T tail[sizeof...(In)][width<T>]{};
-    const T* from[] = {in...};
-    for (std::size_t a = 0; a < sizeof...(In); ++a)
-      for (Index i = j; i < n; ++i) tail[a][i - j] = from[a][i];
-    if constexpr (sizeof...(In) == 1) total += sum<T>(f(load<T>(tail[0])));
-    else total += sum<T>(f(load<T>(tail[0]), load<T>(tail[1])));
+  if (j < n) s1 += f(load_part<T>(in + j, n - j)...);
+  return sum<T>(s0 + s1);
+}
+
+// max_j x[j], n at least 1
+template <class T>
+T maximum(Index n, const T* x) {
+  constexpr Index w = width<T>;
+  T top = x[0];
+  Index j = 0;
+  if (n >= w) {
+    Batch<T> most = load<T>(x);
+    for (j = w; j + w <= n; j += w) most = xsimd::max(most, load<T>(x + j));
+    alignas(64) T part[width<T>];
+    store<T>(most, part);
+    for (const T p : part) top = p > top ? p : top;
   }
-  return total;
+  for (; j < n; ++j) top = x[j] > top ? x[j] : top;
+  return top;
 }
 
 }  // namespace simd

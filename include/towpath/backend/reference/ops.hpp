@@ -3,6 +3,7 @@
 // Shapes: T tokens (rows), H width, S sequences. `env` gives the thread pool; loops are spread over outputs only.
 #pragma once
 
+#include "towpath/backend/finish.hpp"
 #include "towpath/backend/functions.hpp"
 #include "towpath/base/random.hpp"
 #include "towpath/tensor/tensor.hpp"
@@ -46,27 +47,40 @@ struct Ops {
   using Ids = std::span<const std::int32_t>;
 
   // --- products ------------------------------------------------------------------------------------------------------
-  // y = a bᵀ                                                                                  a [m,k]  b [n,k]  y [m,n]
+  // What a product does at its end: y = f(s + bias + plus) ⊙ gate, slope = f'(s + bias + plus)
+  static T finished(const Finish<T, Space>& f, Index i, Index j, T s) {
+    if (!f.bias.empty()) s += f.bias.data[j];
+    if (!f.plus.empty()) s += f.plus.row(i)[j];
+    const T x = s;
+    with_function(f.function, [&]<class F>(F) {
+      s = F::value(x);
+      if (!f.slope.empty()) f.slope.row(i)[j] = F::slope(x);
+    });
+    return f.gate.empty() ? s : s * f.gate.row(i)[j];
+  }
+  // y = finish(a bᵀ)                                                                          a [m,k]  b [n,k]  y [m,n]
   template <class Env>
-  static void nt(Env& env, V a, V b, W y) {
+  static void nt(Env& env, V a, const Factor<T, Space>& factor, W y, const Finish<T, Space>& finish = {}) {
+    const V b = factor.values;
     env.rows(a.rows, 1, [&](Index first, Index last) {
       for (Index i = first; i < last; ++i)
         for (Index j = 0; j < b.rows; ++j) {
           T s = 0;
           for (Index k = 0; k < a.columns; ++k) s += a.row(i)[k] * b.row(j)[k];
-          y.row(i)[j] = s;
+          y.row(i)[j] = finished(finish, i, j, s);
         }
     });
   }
-  // y = a b                                                                                   a [m,k]  b [k,n]  y [m,n]
+  // y = finish(a b)                                                                           a [m,k]  b [k,n]  y [m,n]
   template <class Env>
-  static void nn(Env& env, V a, V b, W y) {
+  static void nn(Env& env, V a, const Factor<T, Space>& factor, W y, const Finish<T, Space>& finish = {}) {
+    const V b = factor.values;
     env.rows(a.rows, 1, [&](Index first, Index last) {
       for (Index i = first; i < last; ++i)
         for (Index j = 0; j < b.columns; ++j) {
           T s = 0;
           for (Index k = 0; k < a.columns; ++k) s += a.row(i)[k] * b.row(k)[j];
-          y.row(i)[j] = s;
+          y.row(i)[j] = finished(finish, i, j, s);
         }
     });
   }
@@ -137,6 +151,16 @@ struct Ops {
   static void unary_backward(Env& env, V dy, V x, W dx) {
     each(env, x.rows, x.columns, [&](Index t, Index j) { dx.row(t)[j] = dy.row(t)[j] * F::slope(x.row(t)[j]); });
   }
+  // y = finish(y)
+  template <class Env>
+  static void finish(Env& env, W y, const Finish<T, Space>& f) {
+    each(env, y.rows, y.columns, [&](Index t, Index j) { y.row(t)[j] = finished(f, t, j, y.row(t)[j]); });
+  }
+  // y = a ⊙ b
+  template <class Env>
+  static void multiply(Env& env, V a, V b, W y) {
+    each(env, y.rows, y.columns, [&](Index t, Index j) { y.row(t)[j] = a.row(t)[j] * b.row(t)[j]; });
+  }
   // y[t,j] *= mask(t H + j): drawn again from its position whenever it is needed, never stored (Srivastava et al. 2014)
   template <class Env>
   static void dropout(Env& env, Mask mask, W y) {
@@ -145,9 +169,9 @@ struct Ops {
   }
 
   // --- layer norm (Ba et al. 2016) -------------------------------------------------------------------------------------
-  // y = (x - μ) r gain + bias,  μ = mean_j x,  r = 1 / sqrt(mean_j (x - μ)² + ε);  stats = [μ, r]                stats [T,2]
+  // y = (x - μ) r gain + bias + plus,  μ = mean_j x,  r = 1 / sqrt(mean_j (x - μ)² + ε);  stats = [μ, r]                stats [T,2]
   template <class Env>
-  static void layer_norm(Env& env, V x, V gain, V bias, double epsilon, W y, W stats) {
+  static void layer_norm(Env& env, V x, V gain, V bias, double epsilon, W y, W stats, V plus = {}) {
     env.rows(x.rows, 8, [&](Index first, Index last) {
       for (Index t = first; t < last; ++t) {
         T mean = 0, square = 0;
@@ -155,7 +179,8 @@ struct Ops {
         mean /= T(x.columns);
         for (Index j = 0; j < x.columns; ++j) square += (x.row(t)[j] - mean) * (x.row(t)[j] - mean);
         const T r = T(1) / std::sqrt(square / T(x.columns) + T(epsilon));
-        for (Index j = 0; j < x.columns; ++j) y.row(t)[j] = (x.row(t)[j] - mean) * r * gain.data[j] + bias.data[j];
+        for (Index j = 0; j < x.columns; ++j)
+          y.row(t)[j] = (x.row(t)[j] - mean) * r * gain.data[j] + bias.data[j] + (plus.empty() ? T(0) : plus.row(t)[j]);
         stats.row(t)[0] = mean;
         stats.row(t)[1] = r;
       }

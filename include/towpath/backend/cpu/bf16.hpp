@@ -1,0 +1,243 @@
+// Products whose right-hand side is a frozen weight in bf16, sums in float. The weight lies in strips of 16 columns: [k/2][16][2], two
+// neighbours of the summed index side by side, k filled up with zeros to a multiple of 32. That is what vdpbf16ps and AMX's tdpbf16ps read;
+// elsewhere a pair of shifts makes two float vectors of it. Three ways to compute:
+//   widen    a stays float, the weight is widened in registers: any instruction set
+//   dot      a is rounded to bf16, vdpbf16ps (AVX512_BF16)
+//   amx      a is rounded to bf16, tdpbf16ps on tiles (AMX-BF16)
+// The last two differ from the first by the rounding of a, about 2^-9 relative in each element.
+#pragma once
+
+#include "towpath/backend/cpu/tile.hpp"
+#include "towpath/tensor/dtype.hpp"
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512BF16__) || defined(__AMX_BF16__)
+#include <immintrin.h>
+#endif
+
+namespace towpath {
+inline namespace TOWPATH_ISA {
+namespace cpu {
+namespace half_width {  // of the weights
+
+inline constexpr Index strip = 16, depth = 32;
+
+inline Index padded(Index k) { return (k + depth - 1) / depth * depth; }
+inline Index strips(Index n) { return (n + strip - 1) / strip; }
+inline Index size(Index n, Index k) { return strips(n) * strip * padded(k) * 2; }
+
+// Panels are pairs of strips.
+inline constexpr Index panel_columns = 2 * strip;
+
+inline void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
+  const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k);
+  for (Index s = 2 * first; s < std::min(2 * last, strips(n)); ++s) {
+    auto* out = static_cast<bf16*>(to) + s * strip * deep;
+    const Index real = std::min(strip, n - s * strip);
+    if (real < strip || deep > k) std::fill(out, out + strip * deep, bf16{});
+    for (Index t = 0; t < k; ++t)
+      for (Index c = 0; c < real; ++c)
+        out[(t / 2 * strip + c) * 2 + t % 2] = bf16(across ? b.row(t)[s * strip + c] : b.row(s * strip + c)[t]);
+  }
+}
+
+// --- widen -------------------------------------------------------------------------------------------------------------------
+// R rows by V vectors; p[v] points at the first pair of vector v.
+template <int R, int V>
+[[gnu::noinline]] void widened(const float* a, Index lda, const std::uint32_t* const* p, Index k, Index columns, float* y, Index y_stride,
+                               const TileFinish<float>& f) {
+  using B = simd::Batch<float>;
+  using U = simd::Batch<std::uint32_t>;
+  constexpr Index w = simd::width<float>;
+  B s[R][V];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) s[i][v] = B(0.0f);
+  Index t = 0;
+  for (Index at = 0; t < k; t += 2, at += strip) {
+    B even[V], odd[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const U pairs = U::load_unaligned(p[v] + at);
+      even[v] = xsimd::bitwise_cast<B>(pairs << 16);
+      odd[v] = xsimd::bitwise_cast<B>(pairs & U(0xffff0000u));
+    }
+    const bool both = t + 1 < k;
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      const B first(a[i * lda + t]), second(both ? a[i * lda + t + 1] : 0.0f);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) s[i][v] = xsimd::fma(second, odd[v], xsimd::fma(first, even[v], s[i][v]));
+    }
+  }
+  alignas(64) float sums[R * V * w];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) simd::store<float>(s[i][v], sums + (i * V + v) * w);
+  finish_tile<float>(R, columns, sums, V * w, y, y_stride, f);
+}
+inline void product_widened(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish, void*) {
+  constexpr Index w = simd::width<float>, wide = tile_vectors * w;
+  const Index deep = padded(a.columns), end = std::min(last * panel_columns, y.columns);
+  for (Index j = first * panel_columns; j < end;) {
+    const Index columns = std::min(wide, end - j), vectors = (columns + w - 1) / w;
+    const std::uint32_t* p[tile_vectors];
+    for (Index v = 0; v < vectors; ++v) {
+      const Index c = j + v * w;
+      p[v] = static_cast<const std::uint32_t*>(packed) + c / strip * strip * (deep / 2) + c % strip;
+    }
+    const auto rows = [&]<int R>(std::integral_constant<int, R>, Index i) {
+      const TileFinish<float> f(finish, i, j);
+      if (vectors == tile_vectors) widened<R, tile_vectors>(a.row(i), a.stride, p, a.columns, columns, y.row(i) + j, y.stride, f);
+      else
+        for (Index v = 0; v < vectors; ++v)
+          widened<R, 1>(a.row(i), a.stride, p + v, a.columns, std::min(w, columns - v * w), y.row(i) + j + v * w, y.stride,
+                        TileFinish<float>(finish, i, j + v * w));
+    };
+    Index i = 0;
+    for (; i + tile_rows <= a.rows; i += tile_rows) rows(std::integral_constant<int, tile_rows>{}, i);
+    for (; i < a.rows; ++i) rows(std::integral_constant<int, 1>{}, i);
+    j += columns;
+  }
+}
+inline Index no_scratch(Index, Index) { return 0; }
+
+// --- a in bf16 -----------------------------------------------------------------------------------------------------------------
+#if defined(__AVX512BF16__)
+inline constexpr Index tile_side = 16;
+inline Index rounded_rows(Index m) { return (m + 2 * tile_side - 1) / (2 * tile_side) * (2 * tile_side); }
+// a, then the sums of one pair of tiles by one pair of strips
+inline Index scratch(Index m, Index k) { return rounded_rows(m) * padded(k) * 2 + 2 * tile_side * panel_columns * 4; }
+
+// Rows of a in bf16, [rounded_rows][padded(k)].
+inline void round_rows(BasicView<const float> a, std::uint16_t* to) {
+  const Index deep = padded(a.columns);
+  for (Index i = 0; i < a.rows; ++i) {
+    const float* from = a.row(i);
+    std::uint16_t* out = to + i * deep;
+    Index t = 0;
+    for (; t + 32 <= a.columns; t += 32) {
+      const __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + t + 16), _mm512_loadu_ps(from + t));
+      std::memcpy(out + t, &pair, sizeof pair);
+    }
+    for (; t < a.columns; ++t) out[t] = bf16(from[t]).bits;
+    for (; t < deep; ++t) out[t] = 0;
+  }
+  const Index full = rounded_rows(a.rows);
+  if (full > a.rows) std::memset(to + a.rows * deep, 0, static_cast<std::size_t>((full - a.rows) * deep) * 2);
+}
+
+template <int R, int V>
+[[gnu::noinline]] void dotted(const std::uint16_t* a, Index lda, const std::uint32_t* b, Index strip_size, Index k, Index columns, float* y, Index y_stride,
+                              const TileFinish<float>& f) {
+  __m512 s[R][V];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) s[i][v] = _mm512_setzero_ps();
+  for (Index t = 0; t < k; t += 2, b += strip) {
+    __m512bh right[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const __m512i bits = _mm512_loadu_si512(b + v * strip_size);
+      right[v] = std::bit_cast<__m512bh>(bits);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      std::int32_t pair;
+      std::memcpy(&pair, a + i * lda + t, sizeof pair);
+      const __m512bh left = std::bit_cast<__m512bh>(_mm512_set1_epi32(pair));
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) s[i][v] = _mm512_dpbf16_ps(s[i][v], left, right[v]);
+    }
+  }
+  alignas(64) float sums[R * V * 16];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) _mm512_store_ps(sums + (i * V + v) * 16, s[i][v]);
+  finish_tile<float>(R, columns, sums, V * 16, y, y_stride, f);
+}
+inline void product_dotted(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish,
+                           void* room) {
+  auto* left = static_cast<std::uint16_t*>(room);
+  round_rows(a, left);
+  const Index deep = padded(a.columns), strip_size = strip * (deep / 2), end = std::min(last * panel_columns, y.columns);
+  for (Index j = first * panel_columns; j < end;) {
+    const Index columns = std::min<Index>(3 * strip, end - j);
+    const auto* b = static_cast<const std::uint32_t*>(packed) + j / strip * strip_size;
+    const auto rows = [&]<int R>(std::integral_constant<int, R>, Index i) {
+      const TileFinish<float> f(finish, i, j);
+      if (columns > 2 * strip) dotted<R, 3>(left + i * deep, deep, b, strip_size, deep, columns, y.row(i) + j, y.stride, f);
+      else if (columns > strip) dotted<R, 2>(left + i * deep, deep, b, strip_size, deep, columns, y.row(i) + j, y.stride, f);
+      else dotted<R, 1>(left + i * deep, deep, b, strip_size, deep, columns, y.row(i) + j, y.stride, f);
+    };
+    Index i = 0;
+    for (; i + 8 <= a.rows; i += 8) rows(std::integral_constant<int, 8>{}, i);
+    for (; i < a.rows; ++i) rows(std::integral_constant<int, 1>{}, i);
+    j += columns;
+  }
+}
+#endif
+
+#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+// The shape of every tile register: 16 rows of 64 bytes.
+struct alignas(64) TileConfiguration {
+  std::uint8_t palette = 1, start = 0, reserved[14] = {};
+  std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+// 32 rows by 32 columns at a time: four tiles of sums, two of each side.
+inline void product_amx(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish, void* room) {
+  auto* left = static_cast<std::uint16_t*>(room);
+  round_rows(a, left);
+  const Index deep = padded(a.columns), strip_size = strip * deep;  // in bf16
+  auto* sums = reinterpret_cast<float*>(left + rounded_rows(a.rows) * deep);
+  const TileConfiguration configuration;
+  asm volatile("ldtilecfg %0" ::"m"(configuration));
+  for (Index p = first; p < last; ++p) {
+    const Index j = p * panel_columns, columns = std::min(panel_columns, y.columns - j);
+    const auto* b0 = static_cast<const std::uint16_t*>(packed) + 2 * p * strip_size;
+    const bool two = columns > strip;
+    const auto* b1 = two ? b0 + strip_size : b0;
+    for (Index i = 0; i < a.rows; i += 2 * tile_side) {
+      const Index rows = std::min<Index>(2 * tile_side, a.rows - i);
+      const std::uint16_t *a0 = left + i * deep, *a1 = a0 + tile_side * deep;
+      for (Index r = 0; r < rows; ++r) {
+        __builtin_prefetch(y.row(i + r) + j, 1);
+        __builtin_prefetch(y.row(i + r) + j + 16, 1);
+      }
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+      for (Index t = 0; t < deep; t += depth) {
+        _tile_loadd(4, a0 + t, deep * 2);
+        _tile_loadd(6, b0 + t * strip, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(5, a1 + t, deep * 2);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_loadd(7, b1 + t * strip, 64);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(3, 5, 7);
+      }
+      _tile_stored(0, sums, 128);
+      _tile_stored(1, sums + 16, 128);
+      _tile_stored(2, sums + 512, 128);
+      _tile_stored(3, sums + 528, 128);
+      finish_tile<float>(rows, columns, sums, 32, y.row(i) + j, y.stride, TileFinish<float>(finish, i, j));
+    }
+  }
+  _tile_release();
+}
+#endif
+
+}  // namespace half_width
+}  // namespace cpu
+}  // namespace TOWPATH_ISA
+}  // namespace towpath
