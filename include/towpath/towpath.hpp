@@ -29,4 +29,5 @@
 #include "towpath/peft/prefix.hpp"
 #include "towpath/train/encode.hpp"
 #include "towpath/train/evaluate.hpp"
+#include "towpath/train/instantiate.hpp"
 #include "towpath/train/loop.hpp"

@@ -72,8 +72,10 @@ void read_leaf(SharedTensor<Env>& w, const Entry& e, const std::shared_ptr<const
 }
 
 // Leaves that are `wanted` must be in the file, those that are `welcome` may be; nothing is written before every name and shape was checked.
-template <class Env, class Wanted, class Welcome>
-void read_into(std::vector<LeafRef<Env>> model, const Safetensors& file, const Dialect& dialect, const Wanted& wanted, const Welcome& welcome,
+template <class Env>
+using LeafTest = bool (*)(const LeafRef<Env>&);  // not a template parameter: compiled once, not once for each model
+template <class Env>
+void read_into(std::vector<LeafRef<Env>> model, const Safetensors& file, const Dialect& dialect, LeafTest<Env> wanted, LeafTest<Env> welcome,
                const char* fix) {
   const auto found = dictionary(dialect, file.entries(), file.path());
   Mismatch wrong;
@@ -122,8 +124,9 @@ void write_leaves(const std::vector<LeafRef<Env>>& leaves, const std::string& pa
 // another shape is reported at once. A model that knows how to take more from the file's folder (a tokenizer) does so.
 template <class M>
 void load(M& model, const Safetensors& file, const Dialect& dialect = names::bert) {
-  detail::read_into(
-      leaves(model), file, dialect, [](const auto& leaf) { return !leaf.added; }, [](const auto&) { return true; },
+  using Env = typename M::Environment;
+  detail::read_into<Env>(
+      leaves(model), file, dialect, [](const LeafRef<Env>& leaf) { return !leaf.added; }, [](const LeafRef<Env>&) { return true; },
       "Give the model.safetensors of a BERT of this shape (config.json beside it says which), or the dialect that translates its names");
   if constexpr (requires { model.found_beside(std::string()); }) {
     const auto slash = file.path().rfind('/');
@@ -134,8 +137,9 @@ void load(M& model, const Safetensors& file, const Dialect& dialect = names::ber
 // Loads what save_trainable wrote: exactly the parameters that train, no more and no fewer.
 template <class M>
 void load_trainable(M& model, const Safetensors& file) {
-  const auto trains = [](const auto& leaf) { return leaf.trains; };
-  detail::read_into(trained_leaves(model), file, names::plain, trains, trains,
+  using Env = typename M::Environment;
+  const auto trains = [](const LeafRef<Env>& leaf) { return leaf.trains; };
+  detail::read_into<Env>(trained_leaves(model), file, names::plain, trains, trains,
                     "Give a file that was saved from the same composition of methods, ranks and sites");
 }
 

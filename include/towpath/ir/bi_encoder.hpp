@@ -35,6 +35,8 @@ struct BiEncoder {
     static constexpr Index hidden = BiEncoder::hidden;
     using shape = typename BiEncoder::shape;
     using Environment = Env;
+    using Input = Batch;  // of forward, and its result
+    using Output = Scores<Env>;
 
     Tower encoder;
     // (counting parameters happens in constant expressions, where there is no shared_ptr)
@@ -42,7 +44,7 @@ struct BiEncoder {
     Index max_length = 128;  // of encode(text), in tokens
 
     constexpr On() = default;  // without an environment: for counting
-    explicit On(Env& env) : env_(&env) { initialise(*this, env.seed()); }
+    explicit On(Env& env);
     Env& environment() const { return *env_; }
 
     struct Grads {
@@ -58,45 +60,13 @@ struct BiEncoder {
     };
 
     template <class Pass>
-    Scores<Env> forward(Env& env, const Batch& batch, Saved<Pass>& saved) const {
-      saved.all = batch.queries;
-      for (Index s = 0; s < batch.passages.count(); ++s) {
-        const auto from = static_cast<std::size_t>(batch.passages.begin(s)), n = static_cast<std::size_t>(batch.passages.length(s));
-        saved.all.add(batch.passages.sequence(s), {batch.passages.types.data() + from, n});
-      }
-      Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>>(env, saved.all, saved.encoder);         // [T, H]
-      saved.embeddings = embed(env, states, saved.all, saved.norms);                                               // [Q + P, H]
-      if constexpr (Pooling::uses_input && active<Tower, Pass>) saved.tokens = std::move(states);
-      const auto [q, p] = sides(saved.embeddings, batch);
-      return {op::nt(env, q, p), batch.positive, batch.also_relevant, &env};                                      // [Q, P]
-    }
+    Scores<Env> forward(Env& env, const Batch& batch, Saved<Pass>& saved) const;
     template <class Pass>
-    void backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved, Grads& g) const {
-      const auto [q, p] = sides(saved.embeddings, batch);
-      Tensor<Env> d(q.rows + p.rows, hidden);
-      Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                            // dq = ds p
-      op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                         // dp = dsᵀ q
-      if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
-      View<Env> states;
-      if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
-      const Tensor<Env> dstates = Pooling::template backward<Env>(env, d, states, saved.all);                      // [T, H]
-      encoder.template backward<PassFor<Tower, Pass>>(env, dstates, saved.all, saved.encoder, g.encoder);
-    }
+    void backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved, Grads& g) const;
 
     // One row per sequence.
-    Tensor<Env> encode(Env& env, const Ragged& tokens) const {
-      typename Tower::template Saved<Infer> saved;
-      Tensor<Env> norms;
-      return embed(env, encoder.template forward<Infer>(env, tokens, saved), tokens, norms);
-    }
-    Tensor<Env> encode(Env& env, std::string_view text) const {
-      if (!tokenizer)
-        fail("this model cannot encode a text", "it has no tokenizer",
-             "Load the weights from a folder that holds vocab.txt, or set model.tokenizer = std::make_shared<WordPiece>(\"vocab.txt\")");
-      Ragged one;
-      append(one, *tokenizer, text, max_length);
-      return encode(env, one);
-    }
+    Tensor<Env> encode(Env& env, const Ragged& tokens) const;
+    Tensor<Env> encode(Env& env, std::string_view text) const;
 
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
@@ -104,10 +74,7 @@ struct BiEncoder {
     }
 
     // load() found the weights in this folder; a vocabulary beside them is theirs.
-    void found_beside(const std::string& folder) {
-      struct stat s;
-      if (::stat((folder + "/vocab.txt").c_str(), &s) == 0) tokenizer = std::make_shared<WordPiece>(folder);
-    }
+    void found_beside(const std::string& folder);
 
   private:
     Tensor<Env> embed(Env& env, View<Env> states, const Sequences& sequences, Tensor<Env>& norms) const {
@@ -123,5 +90,70 @@ struct BiEncoder {
     Env* env_ = nullptr;
   };
 };
+
+// Members are defined out here because a function that is defined in its class is inline, and the compiler goes through an inline function
+// even where TOWPATH_EXTERN (train/instantiate.hpp) says that it is compiled elsewhere.
+
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+BiEncoder<Encoder, Pooling, Similarity>::On<Env>::On(Env& env) : env_(&env) {
+  initialise(*this, env.seed());
+}
+
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+template <class Pass>
+Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward(Env& env, const Batch& batch, Saved<Pass>& saved) const {
+  saved.all = batch.queries;
+  for (Index s = 0; s < batch.passages.count(); ++s) {
+    const auto from = static_cast<std::size_t>(batch.passages.begin(s)), n = static_cast<std::size_t>(batch.passages.length(s));
+    saved.all.add(batch.passages.sequence(s), {batch.passages.types.data() + from, n});
+  }
+  Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>>(env, saved.all, saved.encoder);             // [T, H]
+  saved.embeddings = embed(env, states, saved.all, saved.norms);                                                   // [Q + P, H]
+  if constexpr (Pooling::uses_input && active<Tower, Pass>) saved.tokens = std::move(states);
+  const auto [q, p] = sides(saved.embeddings, batch);
+  return {op::nt(env, q, p), batch.positive, batch.also_relevant, &env};                                          // [Q, P]
+}
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+template <class Pass>
+void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved,
+                                                                      Grads& g) const {
+  const auto [q, p] = sides(saved.embeddings, batch);
+  Tensor<Env> d(q.rows + p.rows, hidden);
+  Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                                // dq = ds p
+  op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                             // dp = dsᵀ q
+  if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
+  View<Env> states;
+  if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
+  const Tensor<Env> dstates = Pooling::template backward<Env>(env, d, states, saved.all);                          // [T, H]
+  encoder.template backward<PassFor<Tower, Pass>>(env, dstates, saved.all, saved.encoder, g.encoder);
+}
+
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, const Ragged& tokens) const {
+  typename Tower::template Saved<Infer> saved;
+  Tensor<Env> norms;
+  return embed(env, encoder.template forward<Infer>(env, tokens, saved), tokens, norms);
+}
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, std::string_view text) const {
+  if (!tokenizer)
+    fail("this model cannot encode a text", "it has no tokenizer",
+         "Load the weights from a folder that holds vocab.txt, or set model.tokenizer = std::make_shared<WordPiece>(\"vocab.txt\")");
+  Ragged one;
+  append(one, *tokenizer, text, max_length);
+  return encode(env, one);
+}
+
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::found_beside(const std::string& folder) {
+  struct stat s;
+  if (::stat((folder + "/vocab.txt").c_str(), &s) == 0) tokenizer = std::make_shared<WordPiece>(folder);
+}
 
 }  // namespace towpath

@@ -105,8 +105,8 @@ TrainState load_training(const std::string& path, const std::string& identity, M
     add("second.", *second[i]);
     if (has_best) add("best.", best[i]);
   }
-  const auto every = [](const auto&) { return true; };
-  detail::read_into(all, file, names::plain, every, every, "Give the folder of a run of this very composition");
+  const auto every = [](const LeafRef<Env>&) { return true; };
+  detail::read_into<Env>(all, file, names::plain, every, every, "Give the folder of a run of this very composition");
   adam.steps(state.step);
   return state;
 }
