@@ -40,11 +40,50 @@ cmp -s whole/adapter.safetensors one/adapter.safetensors && ok || bad "one threa
 expect 1 "belongs to another run" run --epochs 2 --resume part --method lora
 expect 1 "nowhere/state.safetensors" run --resume nowhere
 
+# batches with a bound on their tokens, of texts of like length: other steps, and resumed to the same bits as well
+expect 0 "best epoch" run --epochs 2 --save bounded --batch-tokens 1500 --by-length
+expect 0 "" run --epochs 2 --save halves --batch-tokens 1500 --by-length --stop-after 31
+expect 0 "best epoch" run --epochs 2 --resume halves --batch-tokens 1500 --by-length
+cmp -s bounded/adapter.safetensors halves/adapter.safetensors && ok || bad "a resumed run with bounded batches ended with other weights"
+expect 1 "belongs to another run" run --epochs 2 --resume halves --by-length
+rm -r bounded halves
+
 # encoding, with and without the adapter
 cut -f2 "$world/collection.tsv" | head -n 50 > texts.txt
 expect 0 "50 texts" "$bin/03_encode" --model "$world" --in texts.txt --out plain.npy --max-length 64
 expect 0 "50 texts" "$bin/03_encode" --model "$world" --in texts.txt --out tuned.npy --max-length 64 --adapter whole/adapter.safetensors
 cmp -s plain.npy tuned.npy && bad "the adapter changed nothing" || ok
+
+# a corpus from disk to disk, killed on the way and resumed: the same bytes, whatever the form of the input or the threads
+cut -f2 "$world/collection.tsv" > once.txt
+for i in 1 2 3 4 5 6 7 8 9 10; do cat once.txt; done > many.txt
+encode() { "$bin/03_encode" --quiet --model "$world" --chunk 200 "$@"; }
+expect 0 "20000 texts" encode --in many.txt --out straight.npy --threads 1 --json straight.json
+"$bin/03_encode" --quiet --model "$world" --chunk 200 --in many.txt --out killed.npy > /dev/null 2>&1 & victim=$!
+waited=0 so_far=0
+until [ "$so_far" -ge 400 ] || [ $waited -ge 600 ]; do
+  sleep 0.05
+  waited=$((waited + 1))
+  [ -e killed.npy.journal ] && so_far=$(sed -n 's/.*"texts": \([0-9]*\).*/\1/p' killed.npy.journal | head -n 1)
+done
+kill -9 $victim; wait $victim 2> /dev/null
+[ -e killed.npy.part ] && [ ! -e killed.npy ] && ok || bad "the run was not killed on its way"
+expect 1 "Resume it, or remove killed.npy.journal" encode --in many.txt --out killed.npy
+expect 1 '"chunk" was 200 and is 100 now' "$bin/03_encode" --quiet --model "$world" --chunk 100 --in many.txt --out killed.npy --resume
+expect 1 '"identity" was "none on' encode --in many.txt --out killed.npy --adapter whole/adapter.safetensors --resume
+expect 1 '"digest of the texts" was' encode --in once.txt --out killed.npy --resume
+expect 0 "resumed after" encode --in many.txt --out killed.npy --resume --threads 2
+cmp -s straight.npy killed.npy && ok || bad "an encoding that was killed and resumed differs"
+[ -e killed.npy.part ] || [ -e killed.npy.journal ] && bad "a finished encoding left something behind" || ok
+gzip -c "$world/collection.tsv" > again.tsv.gz
+sed 's/["\\]/\\&/g; s/^\([^\t]*\)\t\(.*\)$/{"_id": "\1", "text": "\2"}/' "$world/collection.tsv" > again.jsonl
+expect 0 "2000 texts" encode --in once.txt --out lines.npy
+expect 0 "2000 texts" encode --in again.tsv.gz --out tsv.npy --resume
+expect 0 "2000 texts" encode --in again.jsonl --out jsonl.npy
+expect 0 "2000 texts" encode --in again.jsonl --out raw.npy --format lines
+cmp -s lines.npy tsv.npy && cmp -s lines.npy jsonl.npy && ok || bad "the same texts in another form of file have other vectors"
+cmp -s lines.npy raw.npy && bad "--format lines read jsonl as jsonl" || ok
+expect 1 "again.jsonl:1: found" encode --in again.jsonl --out tsv.npy --format tsv
 
 # input that cannot be used: a sentence, exit code 1 (2 for usage), nothing half-written
 expect 2 "not in" run --method nothing
@@ -73,7 +112,7 @@ if [ -w /dev/full ]; then
   expect 1 "could not finish writing full.json" run --method none --json full.json
   [ -e full.json ] || [ -e full.json.partial ] && bad "a full disk left something behind" || ok
 fi
-ls | grep -q '\.partial$' && bad "half-written files: $(ls | grep '\.partial$')" || ok
+ls | grep -q -e '\.partial$' -e '\.part$' -e '\.journal$' && bad "half-written files: $(ls | grep '\.part')" || ok
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

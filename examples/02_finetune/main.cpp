@@ -64,6 +64,8 @@ static int run(int argc, char** argv) {
   options.add("--budget", task.budget, "size of the modules, per cent of the backbone (none: for none, full and bitfit)").one_of(methods::budgets);
   options.add("--epochs", task.epochs, "passes over the training queries").positive();
   options.add("--batch", task.batch, "queries per step").positive();
+  options.add("--batch-tokens", task.batch_tokens, "tokens per step at most, with fewer queries where texts are long (0: any number)").not_negative();
+  options.add("--by-length", task.by_length, "texts of one step are about equally long");
   options.add("--accumulate", task.accumulate, "batches whose gradients are summed before a step").positive();
   options.add("--train-queries", task.train_queries, "train on a fixed sample of so many queries (0: all)").not_negative();
   options.add("--negatives", task.negatives, "hard negatives per query, from runs/bm25.train").not_negative();

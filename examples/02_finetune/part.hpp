@@ -67,7 +67,7 @@ Report tune(const Task& task, double usual_rate) {
   for (const auto& [what, texts] : {std::pair{"documents", &c.documents}, std::pair{"queries", &c.queries}})
     if (texts->empty && out) std::fprintf(out, "note: %td of the %s are empty\n", texts->empty, what);
   const Qrels test = c.qrels(task.split);
-  Retrieval<Env> retrieval(c, words, {.query_length = query_length, .document_length = passage_length, .depth = task.depth, .progress = out});
+  Retrieval<Env> retrieval(c, words, {.query_length = query_length, .document_length = passage_length, .depth = task.depth, .progress = out, .threads = task.threads});
   const std::vector<Measure> measures{measure::ndcg(10), measure::mrr(10), measure::map(), measure::recall(task.depth)};
 
   // with the model that was indexed last
@@ -98,7 +98,8 @@ Report tune(const Task& task, double usual_rate) {
     const Qrels &train_qrels = split.first, &dev = split.second;  // (clang 14 cannot capture a structured binding)
     const auto runs = c.runs;
     const bool mined = task.negatives > 0 && std::find(runs.begin(), runs.end(), "bm25.train") != runs.end();
-    const SamplerOptions sampling{.batch = task.batch, .query_length = query_length, .passage_length = passage_length, .negatives = mined ? task.negatives : 0, .seed = task.seed};
+    const SamplerOptions sampling{.batch = task.batch, .query_length = query_length, .passage_length = passage_length, .negatives = mined ? task.negatives : 0, .seed = task.seed,
+                                  .lengths = {.tokens = task.batch_tokens, .alike = task.by_length}, .threads = task.threads};
     const Sampler sampler = mined ? Sampler(c, train_qrels, c.run("bm25.train"), words, sampling) : Sampler(c, train_qrels, words, sampling);
     if (out && task.negatives > 0 && !mined) std::fprintf(out, "note: there is no runs/bm25.train.trec(.gz), so the negatives are those of the batch\n");
 
@@ -111,6 +112,8 @@ Report tune(const Task& task, double usual_rate) {
     std::snprintf(numbers, sizeof numbers, " queries %td epochs %td batch %td x %td negatives %td lr %g temperature %g dropout %g seed %llu lengths %td %td", sampler.count(), task.epochs, task.batch, task.accumulate, sampling.negatives, rate,
                   task.temperature, static_cast<double>(task.dropout), static_cast<unsigned long long>(task.seed), query_length, passage_length);
     loop.identity = task.method + (count.trainable == count.total ? "" : " at " + task.budget + " %") + " on " + std::string(Encoder::shape::name) + "," + numbers;
+    if (task.batch_tokens > 0) loop.identity += " tokens " + std::to_string(task.batch_tokens);
+    if (task.by_length) loop.identity += " by length";
     if (!folder.empty()) make_folder(folder);
 
     const auto dev_ndcg = [&] { return means(retrieval.search(model, env, dev), dev)[0]; };

@@ -18,12 +18,12 @@ using towpath::Index;
 struct Task {
   std::string model, collection, split = "test", method = "iaa-l", budget = "0.5", save, resume, run;
   Index epochs = 3, batch = 32, negatives = 1, accumulate = 1, threads = 0, query_length = 64, passage_length = 256, depth = 100, train_queries = 0,
-        stop_after = 0;
+        stop_after = 0, batch_tokens = 0;
   double rate = 0;          // 0: the method's own
   double temperature = 0.05, warmup = 0.1, clip = 1, decay = 0.01;
   float dropout = 0;
   std::uint64_t seed = 42;
-  bool quiet = false;
+  bool quiet = false, by_length = false;
 };
 
 struct Report {

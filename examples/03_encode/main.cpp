@@ -1,5 +1,7 @@
-// examples/03_encode: text lines to vectors, one row each, as a .npy file that numpy and every index reads.
+// examples/03_encode: the texts of a file to vectors, one row each, as a .npy file that numpy and every index reads. From disk to disk,
+// in memory that does not grow with the file; a run that was killed goes on where it stopped.
 //   03_encode --model DIR --in texts.txt --out vectors.npy
+//   03_encode --model DIR --in corpus.jsonl.gz --out vectors.npy --resume                          begins, or goes on
 //   03_encode --model DIR --in texts.txt --out vectors.npy --adapter runs/adapter.safetensors      as 02_finetune saved it
 #include "task.hpp"
 
@@ -10,15 +12,21 @@ using namespace towpath;
 static int run(int argc, char** argv) {
   encoding::Task task;
   std::string json;
-  program::Options options{"Encodes text lines with a BERT encoder and writes the vectors as .npy"};
+  program::Options options{"Encodes the texts of a file with a BERT encoder and writes the vectors as .npy, row i for text i"};
   options.add("--model", task.model, "a Hugging Face BERT directory: config.json, model.safetensors, vocab.txt").required();
-  options.add("--in", task.in, "a text file, one text per line (may be gzip)").required();
-  options.add("--out", task.out, "the .npy file to write").required();
+  options.add("--in", task.in, "a file of texts, plain or gzip").required();
+  options.add("--format", task.format, "lines: a text on each; tsv: id TAB text; jsonl: objects with _id, title, text; auto: by the file's name, .tsv, .jsonl or lines")
+      .one_of({"auto", "lines", "tsv", "jsonl"});
+  options.add("--out", task.out, "the .npy file to write; until it is complete, OUT.part and OUT.journal stand beside it").required();
+  options.add("--resume", task.resume, "go on with an unfinished run of the same options, if there is one; the file will be the same, byte by byte");
+  options.add("--chunk", task.chunk, "texts that go to the disk together: what a killed run loses at most").positive();
+  options.add("--batch-tokens", task.batch_tokens, "tokens that go through the model at once").positive();
   options.add("--adapter", task.adapter, "adapter.safetensors of 02_finetune; it says itself which method it is");
   options.add("--pooling", task.pooling, "mean, cls or max over the tokens of a text").one_of({"mean", "cls", "max"});
   options.add("--dot", task.dot, "leave vectors at their own length (default: length 1, for cosine)");
   options.add("--max-length", task.max_length, "tokens; longer texts are cut").between(3, 512);
   options.add("--threads", task.threads, "0: all cores");
+  options.add("--quiet", task.quiet, "no progress bar");
   options.add("--json", json, "write what was measured to this file");
   options.parse(argc, argv);
   if (!task.adapter.empty()) {

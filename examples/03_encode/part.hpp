@@ -35,23 +35,24 @@ Json encode(const Task& task) {
   load(model.encoder, Safetensors(task.model + "/model.safetensors"));
   if constexpr (Encoder::trains) load_trainable(model.encoder, Safetensors(task.adapter));
   const WordPiece words(task.model);
-  Lines lines(task.in);
-  Pieces texts;
-  Index empty = 0;
-  for (std::string_view line; lines.next(line);) {
-    texts.add(words.pieces(line));
-    empty += line.empty();
-  }
-  if (texts.count() == 0) fail(task.in + " has no line", "there is nothing to encode", "Give a file with one text per line");
-  EncodeTally tally;
-  const Stopwatch watch;
-  const Tensor<Env> vectors =
-      encode_all(model, env, words, texts, {.max_length = std::min(task.max_length, Encoder::shape::positions), .progress = stderr}, &tally);
-  const double seconds = watch.seconds();
-  write_npy(task.out, vectors.data(), {vectors.rows(), vectors.columns()});
-  std::printf("%td texts, %td tokens, %td cut, %td empty: %.1f s, %.0f tokens/s -> %s [%td, %td]\n", texts.count(), tally.tokens, tally.truncated, empty, seconds,
-              static_cast<double>(tally.tokens) / seconds, task.out.c_str(), vectors.rows(), vectors.columns());
-  return {{"texts", texts.count()}, {"tokens", tally.tokens}, {"truncated", tally.truncated}, {"empty", empty}, {"seconds", seconds}, {"width", vectors.columns()}};
+  EncodeFileOptions options{.form = task.format == "tsv"     ? Form::tsv
+                                    : task.format == "jsonl" ? Form::jsonl
+                                    : task.format == "lines" ? Form::lines
+                                                             : form_of(task.in),
+                            .chunk = task.chunk,
+                            .resume = task.resume};
+  options.encode.max_length = std::min(task.max_length, Encoder::shape::positions);
+  options.encode.batch_tokens = task.batch_tokens;
+  options.encode.progress = task.quiet ? nullptr : stderr;
+  options.identity = task.method + (task.budget == "none" ? "" : " at " + task.budget + " %") + " on " + std::string(Encoder::shape::name) + ", " + task.pooling +
+                     (task.dot ? ", own length" : ", length 1");
+  const EncodeFileTally tally = encode_file(model, env, words, task.in, task.out, options);
+  if (tally.resumed) std::printf("resumed after %td texts\n", tally.resumed);
+  const double rate = tally.seconds > 0 ? static_cast<double>(tally.fresh) / tally.seconds : 0;
+  std::printf("%td texts, %td tokens, %td cut, %td empty: %.1f s, %.0f tokens/s -> %s [%td, %td]\n", tally.texts, tally.tokens, tally.truncated, tally.empty,
+              tally.seconds, rate, task.out.c_str(), tally.texts, Encoder::hidden);
+  return {{"texts", tally.texts},     {"tokens", tally.tokens},   {"truncated", tally.truncated}, {"empty", tally.empty},
+          {"resumed", tally.resumed}, {"seconds", tally.seconds}, {"tokens_per_second", rate},    {"width", Encoder::hidden}, {"peak_bytes", program::peak_memory()}};
 }
 
 template <class Shape>

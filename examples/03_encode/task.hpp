@@ -9,9 +9,9 @@
 namespace encoding {
 
 struct Task {
-  std::string model, in, out, adapter, method = "none", budget = "none", pooling = "mean";
-  towpath::Index max_length = 256, threads = 0;
-  bool dot = false;
+  std::string model, in, out, adapter, method = "none", budget = "none", pooling = "mean", format = "auto";
+  towpath::Index max_length = 256, threads = 0, chunk = 4096, batch_tokens = 8192;
+  bool dot = false, resume = false, quiet = false;
 };
 
 // Compiled for each shape in a file of its own.
