@@ -9,5 +9,5 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/towpath-config.cmake.in 
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/towpath-config-version.cmake
   COMPATIBILITY SameMajorVersion ARCH_INDEPENDENT)
 install(FILES ${PROJECT_BINARY_DIR}/towpath-config.cmake ${PROJECT_BINARY_DIR}/towpath-config-version.cmake
-              ${CMAKE_CURRENT_LIST_DIR}/dependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/native.cmake
+              ${CMAKE_CURRENT_LIST_DIR}/dependencies.cmake ${CMAKE_CURRENT_LIST_DIR}/native.cmake ${CMAKE_CURRENT_LIST_DIR}/kernels.cmake
         DESTINATION ${dir})

@@ -5,7 +5,8 @@
 #include <benchmark/benchmark.h>
 
 using namespace towpath;
-using Env = Cpu<float>;
+using F32 = Cpu<float>;
+using Bf16 = Cpu<float, bf16>;  // frozen weights in bf16
 
 namespace {
 
@@ -27,7 +28,7 @@ Batch batch(bool equal) {
 template <class... Methods>
 using Encoder = Bert<MiniLM, Repeat<6, TransformerLayer<MiniLM, Methods...>>>;
 
-template <class E>
+template <class Env, class E>
 void encode(benchmark::State& state) {
   Env env({.threads = state.range(0)});
   typename BiEncoder<E, MeanPooling, Cosine>::template On<Env> model(env);
@@ -37,7 +38,7 @@ void encode(benchmark::State& state) {
   state.counters["tokens/s"] = benchmark::Counter(static_cast<double>(b.passages.tokens()), benchmark::Counter::kIsIterationInvariantRate);
 }
 
-template <class E>
+template <class Env, class E>
 void step(benchmark::State& state) {
   using Model = typename BiEncoder<E, MeanPooling, Cosine>::template On<Env>;
   Env env({.threads = state.range(0)});
@@ -61,15 +62,18 @@ void step(benchmark::State& state) {
 void ways(benchmark::internal::Benchmark* b) {
   b->ArgNames({"threads", "equal"})->ArgsProduct({{1, 2}, {0, 1}})->UseRealTime()->Unit(benchmark::kMillisecond);
 }
-BENCHMARK_TEMPLATE(encode, Encoder<>)->Name("encode")->Apply(ways);
-BENCHMARK_TEMPLATE(step, Encoder<LoRA<8>>)->Name("step/lora")->Apply(ways);
-BENCHMARK_TEMPLATE(step, Encoder<Adapter<12>>)->Name("step/adapter")->Apply(ways);
-BENCHMARK_TEMPLATE(step, Encoder<Adapter<12>, Pathway<Aside<12>>>)->Name("step/iaa-l")->Apply(ways);
-BENCHMARK_TEMPLATE(step, Encoder<BitFit>)->Name("step/bitfit")->Apply(ways);
+BENCHMARK_TEMPLATE(encode, F32, Encoder<>)->Name("encode")->Apply(ways);
+BENCHMARK_TEMPLATE(step, F32, Encoder<LoRA<8>>)->Name("step/lora")->Apply(ways);
+BENCHMARK_TEMPLATE(step, F32, Encoder<Adapter<12>>)->Name("step/adapter")->Apply(ways);
+BENCHMARK_TEMPLATE(step, F32, Encoder<Adapter<12>, Pathway<Aside<12>>>)->Name("step/iaa-l")->Apply(ways);
+BENCHMARK_TEMPLATE(step, F32, Encoder<BitFit>)->Name("step/bitfit")->Apply(ways);
 using Top = Bert<MiniLM, Segments<Repeat<4, TransformerLayer<MiniLM>>, Repeat<2, TransformerLayer<MiniLM, LoRA<8>>>>>;
-BENCHMARK_TEMPLATE(step, Top)->Name("step/lora-top-two")->Apply(ways);
+BENCHMARK_TEMPLATE(step, F32, Top)->Name("step/lora-top-two")->Apply(ways);
 using Full = Bert<MiniLM, Repeat<6, TransformerLayer<MiniLM, FullTuning>>, FullTuning>;
-BENCHMARK_TEMPLATE(step, Full)->Name("step/full")->Apply(ways);
+BENCHMARK_TEMPLATE(step, F32, Full)->Name("step/full")->Apply(ways);
+
+BENCHMARK_TEMPLATE(encode, Bf16, Encoder<>)->Name("encode/bf16")->Apply(ways);
+BENCHMARK_TEMPLATE(step, Bf16, Encoder<LoRA<8>>)->Name("step/lora/bf16")->Apply(ways);
 
 }  // namespace
 

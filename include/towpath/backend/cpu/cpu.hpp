@@ -25,13 +25,11 @@
 namespace towpath {
 namespace kernels {
 #ifdef TOWPATH_KERNELS
-// In the library, of all the instruction sets it was built for; the best first.
+// In the library (cmake/kernels.cmake): offers the tables of all the instruction sets it was built for, the best first.
 template <class T>
-std::span<const Table<T>* const> all_tables();
-template <>
-std::span<const Table<float>* const> all_tables();
-template <>
-std::span<const Table<double>* const> all_tables();
+void each_table(const Machine& machine, void* to, void (*offer)(void*, const Table<T>*));
+extern template void each_table<float>(const Machine&, void*, void (*)(void*, const Table<float>*));
+extern template void each_table<double>(const Machine&, void*, void (*)(void*, const Table<double>*));
 #endif
 }  // namespace kernels
 
@@ -54,7 +52,8 @@ const kernels::Table<T>& choose(const char* wanted) {
     if (!found && sizeof(T) != 4 && (name == "amx" || name == "avx512_bf16") && std::string_view(k.name) == "avx512") found = &k;
   };
 #ifdef TOWPATH_KERNELS
-  for (const kernels::Table<T>* k : kernels::all_tables<T>()) offer(*k);
+  auto offered = offer;
+  kernels::each_table<T>(machine, &offered, [](void* to, const kernels::Table<T>* k) { (*static_cast<decltype(offered)*>(to))(*k); });
 #else
   for (const kernels::Table<T>& k : tables<T>()) offer(k);
 #endif
