@@ -1,6 +1,7 @@
-# cmake -DBUILD=<tests/toolchain.cmake of a build tree> -DFILE=<one .cpp> -P compile_fail.cmake
+# cmake -DBUILD=<tests/toolchain.cmake of a build tree> -DFILE=<one .cpp> [-DLONGEST=<lines>] -P compile_fail.cmake
 # The file's first line is '// expects: <regular expression>', its second may be '// flags: <compiler flags>'. It passes if the
-# compiler refuses it, says what is expected, and says our sentence ([towpath] …) early enough to be read.
+# compiler refuses it, says what is expected, and says our sentence ([towpath] …) early enough to be read: among the first 15 lines, and before
+# any other error. With LONGEST the whole message must not be longer than that.
 cmake_minimum_required(VERSION 3.25)
 include(${BUILD})
 set(readable 15)
@@ -44,5 +45,12 @@ list(LENGTH newlines line)
 math(EXPR line "${line} + 1")
 if(line GREATER readable)
   message(FATAL_ERROR "our sentence comes on line ${line} only; it should be among the first ${readable}:\n${output}")
+endif()
+string(REGEX MATCH "error: [^\n]*" first "${message}")
+if(NOT first MATCHES "\\[towpath\\]")
+  message(FATAL_ERROR "another error comes before our sentence:\n${output}")
+endif()
+if(LONGEST AND lines GREATER LONGEST)
+  message(FATAL_ERROR "the message has ${lines} lines, more than ${LONGEST}:\n${output}")
 endif()
 message("our sentence on line ${line} of ${lines}\n${message}")

@@ -1,0 +1,2 @@
+// The umbrella, and nothing else.
+#include <towpath/towpath.hpp>
