@@ -64,7 +64,7 @@ void read_leaf(SharedTensor<Env>& w, const Entry& e, const std::shared_ptr<const
   using Scalar = typename Env::Scalar;
   if constexpr (std::is_same_v<typename Env::Space, Host>) {
     if (e.dtype == towpath::dtype_of<Scalar> && reinterpret_cast<std::uintptr_t>(e.data) % alignof(Scalar) == 0)
-      return w.refer(owner, reinterpret_cast<const Scalar*>(e.data));
+      return w.refer(owner, reinterpret_cast<const Scalar*>(e.data), true);
   }
   Tensor<Env> t(w.rows(), w.columns());
   read_leaf(t, e, owner);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "towpath/backend/cpu/cpu.hpp"
+#include "towpath/backend/op.hpp"
 
 #include "../tolerances.hpp"
 

@@ -205,3 +205,19 @@ TEST_CASE("Host clears and copies") {
   Host::copy(b.data(), a.data(), 64);
   CHECK(static_cast<unsigned char*>(b.data())[63] == 63);
 }
+
+TEST_CASE("forms of a constant are made once, at the first request, for whoever asks") {
+  Forms forms;
+  int made = 0;
+  const auto make = [&](void* to) {
+    ++made;
+    std::memset(to, 7, 100);
+  };
+  const void* a = forms.form(1, 100, make, nullptr, 0);
+  CHECK(static_cast<const unsigned char*>(a)[99] == 7);
+  CHECK(forms.form(1, 100, make, nullptr, 0) == a);
+  CHECK(made == 1);
+  CHECK(forms.form(2, 100, make, nullptr, 0) != a);
+  CHECK(made == 2);
+  CHECK(forms.bytes() >= 200);
+}

@@ -1,0 +1,18 @@
+#include "towpath/backend/cpu/table.hpp"
+
+#include <doctest/doctest.h>
+#include <string>
+
+using namespace towpath;
+
+TEST_CASE_TEMPLATE("a table is complete, and the last of them needs nothing beyond its instruction set", T, float, double) {
+  const auto all = cpu::tables<T>();
+  REQUIRE(all.size() > 0);
+  CHECK(std::string(all.back().name) == cpu::isa_name);
+  for (const auto& t : all) {
+    CHECK((t.panel > 0 && t.packed_size && t.pack && t.product && t.tn && t.tn_scratch > 0));
+    CHECK((t.attention_scratch && t.attention && t.attention_backward && t.add_row && t.add_scaled && t.multiply && t.unary && t.unary_backward));
+    CHECK((t.finish && t.layer_norm && t.layer_norm_backward && t.normalise && t.dropout && t.column_sums_add && t.adam));
+    CHECK((t.bf16_product != nullptr) == (sizeof(T) == 4));
+  }
+}
