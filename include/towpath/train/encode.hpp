@@ -59,7 +59,8 @@ public:
     if (file_ < 0)
       fail("cannot write " + path_, std::strerror(errno),
            resume ? "Remove " + path + ".journal to start anew" : "Check that the folder exists and may be written to");
-    if (::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) stop("another run is writing it", "Wait for its end, or choose another file");
+    if (::flock(file_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+      stop("another run is writing it", "Wait for its end, or choose another file");
     const Index size = start_ + row_ * rows;
     struct stat found {};
     if (::fstat(file_, &found) != 0) stop(std::strerror(errno), {});
@@ -71,7 +72,8 @@ public:
     }
     if (::ftruncate(file_, 0) != 0) stop(std::strerror(errno), {});
     int error = ::posix_fallocate(file_, 0, static_cast<off_t>(size));
-    if (error == EOPNOTSUPP || error == EINVAL) error = ::ftruncate(file_, static_cast<off_t>(size)) == 0 ? 0 : errno;  // not all file systems can
+    if (error == EOPNOTSUPP || error == EINVAL)  // not all file systems can
+      error = ::ftruncate(file_, static_cast<off_t>(size)) == 0 ? 0 : errno;
     if (error) {
       ::unlink(path_.c_str());
       stop(std::strerror(error), "It needs " + std::to_string(size) + " bytes; free some space or choose another folder");
@@ -236,8 +238,9 @@ struct Journal {
 // options.chunk texts, longest first within a chunk, tokenised beside the computing.
 // OUT is written as OUT.part and renamed when it is complete. After every chunk the part file is brought to the disk, and
 // OUT.journal says how far it is. A run that was killed goes on from there with `resume`, and OUT has the same bytes as if nothing had
-// happened, for a chunk never depends on another. For that the run has to be the same: `identity`, input, lengths, batches, chunks and
-// the model, of which the vectors of the first texts are compared bit by bit (other weights show there, and a machine that rounds otherwise).
+// happened, for a chunk never depends on another. For that the run has to be the same: `identity`, input, lengths, batches, chunks
+// and the model, of which the vectors of the first texts are compared bit by bit: other weights show there, and a machine that
+// rounds otherwise.
 // Errors: an input without a text, or with a line of another form, or that changes meanwhile; an unfinished run when `resume` is
 // false; a different one when it is true; a disk that is full (before the work, where the file system can tell).
 template <class Model, class Env>
@@ -268,7 +271,8 @@ EncodeFileTally encode_file(const Model& model, Env& env, const WordPiece& words
                   {"vectors of the first texts", print.hex()}};
   const bool begun = ::access(journal_path.c_str(), F_OK) == 0;
   if (begun && !options.resume)
-    fail("there is an unfinished " + out, journal_path + " says how far an earlier run came", "Resume it, or remove " + journal_path + " to start anew");
+    fail("there is an unfinished " + out, journal_path + " says how far an earlier run came",
+         "Resume it, or remove " + journal_path + " to start anew");
   if (begun) journal.load(journal_path, out);
 
   EncodeFileTally tally;
@@ -299,7 +303,8 @@ EncodeFileTally encode_file(const Model& model, Env& env, const WordPiece& words
       const Ragged& texts = item->part.tokens;
       const Tensor<Env> encoded = model.encode(env, texts);
       for (std::size_t i = 0; i < item->part.rows.size(); ++i)
-        Env::Space::copy(vectors.writable().row(item->part.rows[i]), encoded.view().row(static_cast<Index>(i)), static_cast<std::size_t>(row));
+        Env::Space::copy(vectors.writable().row(item->part.rows[i]), encoded.view().row(static_cast<Index>(i)),
+                         static_cast<std::size_t>(row));
       tokens += texts.tokens();
       truncated += item->part.truncated;
       work += item->work;

@@ -36,7 +36,8 @@ Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, con
   EncodeTally count;
   Index done = 0;
   Stopwatch watch;
-  Ahead parts([batches = LongestFirst(words, texts, options.max_length, options.batch_tokens)]() mutable { return batches.next(); }, options.ahead);
+  LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
+  Ahead parts([&] { return batches.next(); }, options.ahead);
   while (const auto part = parts.next()) {
     const Tensor<Env> rows = model.encode(env, part->tokens);
     for (std::size_t i = 0; i < part->rows.size(); ++i)

@@ -88,7 +88,8 @@ std::multiset<std::string> queries(const WordPiece& words, const std::vector<Bat
 Index ids(const Batch& b) { return b.queries.tokens() + b.passages.tokens(); }
 bool same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
   bool equal = a.size() == b.size();
-  for (std::size_t i = 0; equal && i < a.size(); ++i) equal = a[i].queries.ids == b[i].queries.ids && a[i].passages.ids == b[i].passages.ids;
+  for (std::size_t i = 0; equal && i < a.size(); ++i)
+    equal = a[i].queries.ids == b[i].queries.ids && a[i].passages.ids == b[i].passages.ids;
   return equal;
 }
 }  // namespace
@@ -139,7 +140,8 @@ TEST_CASE("batches of texts that are alike in length, shuffled, differ from epoc
   CHECK(spread(batches).second < 1.5);
   CHECK(spread(all(plain, 0)).second > 4);
   Index turns = 0;    // long and short batches alternate rather than rise
-  for (std::size_t i = 2; i < batches.size(); ++i) turns += (ids(batches[i]) > ids(batches[i - 1])) != (ids(batches[i - 1]) > ids(batches[i - 2]));
+  const auto rises = [&](std::size_t i) { return ids(batches[i]) > ids(batches[i - 1]); };
+  for (std::size_t i = 2; i < batches.size(); ++i) turns += rises(i) != rises(i - 1);
   CHECK(turns > 50);
   CHECK(same(batches, all(Triples{path, words, {.batch = 4, .lengths = {.alike = true}, .threads = 3}}, 0)));
   CHECK_FALSE(same(batches, all(alike, 1)));

@@ -196,7 +196,8 @@ TEST_CASE("an unfinished run is neither overwritten nor continued by another") {
 
   EncodeFileOptions other = o;
   other.chunk = 11;
-  CHECK(has(g.complaint(other), "cannot resume v.npy: it was begun by another run: \"chunk\" was 10 and is 11 now. Repeat that run's options"));
+  CHECK(has(g.complaint(other), "cannot resume v.npy: it was begun by another run: \"chunk\" was 10 and is 11 now. "
+                                "Repeat that run's options, or remove v.npy.journal and v.npy.part to start anew"));
   other = o;
   other.encode.batch_tokens = 41;
   CHECK(has(g.complaint(other), "\"batch_tokens\" was 40 and is 41 now"));

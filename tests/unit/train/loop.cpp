@@ -121,7 +121,8 @@ TEST_CASE("an error in the sampler's thread ends the run") {
   Model model(env);
   set(model);
   AdamW<Model> adam(model, Adam{.rate = 1e-3});
-  CHECK_THROWS_WITH(train(model, env, adam, Broken{triples()}, InfoNce{}, LoopOptions{.epochs = 1}, metric), "the second batch cannot be made");
+  CHECK_THROWS_WITH(train(model, env, adam, Broken{triples()}, InfoNce{}, LoopOptions{.epochs = 1}, metric),
+                    "the second batch cannot be made");
   CHECK(adam.steps() == 1);
 }
 
