@@ -140,7 +140,7 @@ private:
       double best = 1e300;
       for (const auto& [step, fourth] : {std::pair{2e-4, true}, std::pair{1e-5, false}, std::pair{2e-6, false}}) {
         const double numeric = slope(w, direction, step, fourth);
-        const double scale = std::max({std::fabs(exact), std::fabs(numeric), 1e-2 * norm, 1e-4 * largest, 1e-12});
+        const double scale = std::max({std::fabs(exact), std::fabs(numeric), 1e-2 * norm, 1e-3 * largest, 1e-12});
         best = std::min(best, std::fabs(numeric - exact) / scale);
         if (best < 1e-8) break;
       }
