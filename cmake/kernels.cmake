@@ -78,7 +78,14 @@ template void each_table<double>(const Machine&, void*, void (*)(void*, const Ta
 }
 }
 ]])
-  add_library(towpath_kernels STATIC ${sources} ${folder}/all.cpp)
+  file(CONFIGURE OUTPUT ${folder}/once.cpp @ONLY CONTENT [[
+#define TOWPATH_HOLDS_ONCE
+#include "towpath/base/json.hpp"
+#include "towpath/data/wordpiece.hpp"
+#include "towpath/io/config.hpp"
+#include "towpath/io/safetensors.hpp"
+]])
+  add_library(towpath_kernels STATIC ${sources} ${folder}/all.cpp ${folder}/once.cpp)
   add_library(towpath::kernels ALIAS towpath_kernels)
   target_link_libraries(towpath_kernels PUBLIC towpath::towpath)
   target_compile_definitions(towpath_kernels INTERFACE TOWPATH_KERNELS)

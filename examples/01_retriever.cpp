@@ -77,7 +77,8 @@ bool trustworthy() { return check_gradients<Mini<Prefix<4>, LoRA<2, at::Value>, 
 void describe(std::string_view name) {
   with_shape(name, [](auto shape) {
     using Any = Bert<decltype(shape), Repeat<6, TransformerLayer<decltype(shape), BitFit>>>;
-    std::printf("%td of %td train\n", parameters<Any>().trainable, parameters<Any>().total);
+    constexpr Count count = parameters<Any>();
+    std::printf("%td of %td train\n", count.trainable, count.total);
   });
 }
 

@@ -35,6 +35,18 @@
 #define TOWPATH_ISA isa_baseline
 #endif
 
+// Long functions that are not templates stand between #ifndef TOWPATH_ELSEWHERE and #endif, and begin with TOWPATH_ONCE: they are inline where
+// only headers are used. towpath::kernels holds them too (its file once.cpp), and a program that links it does not compile them again, unless
+// it has a way to fail of its own.
+#if defined(TOWPATH_HOLDS_ONCE)
+#define TOWPATH_ONCE
+#else
+#define TOWPATH_ONCE inline
+#if defined(TOWPATH_KERNELS) && defined(__cpp_exceptions) && !defined(TOWPATH_FAIL_HANDLER)
+#define TOWPATH_ELSEWHERE
+#endif
+#endif
+
 namespace towpath {
 
 using Index = std::ptrdiff_t;

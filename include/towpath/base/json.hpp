@@ -1,6 +1,7 @@
 #pragma once
 
 #include "towpath/base/check.hpp"
+#include "towpath/base/config.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -11,12 +12,15 @@
 #include <cstdlib>
 #include <initializer_list>
 #include <limits>
-#include <rapidjson/reader.h>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#ifndef TOWPATH_ELSEWHERE
+#include <rapidjson/reader.h>
+#endif
 
 namespace towpath {
 
@@ -95,11 +99,7 @@ public:
 
   // As text that reads back as the same value: reals in the fewest digits that do, what is no number (infinity, say) as null,
   // bytes that are not UTF-8 as U+FFFD. On one line, or with so many spaces per level.
-  std::string dump(int indent = -1) const {
-    std::string out;
-    dump(out, indent, 0);
-    return out;
-  }
+  std::string dump(int indent = -1) const;
 
 private:
   friend struct detail::JsonBuilder;
@@ -121,9 +121,22 @@ private:
 };
 
 namespace detail {
+// Where the first byte is that belongs to no character of UTF-8; text.size(): nowhere.
+std::size_t utf8_end(std::string_view text);
+// Reads a text into `to`; says why it cannot, or nothing.
+std::string read_json(std::string_view text, Json& to, std::size_t depth = 64);
+}  // namespace detail
+
+// JSON as a value: no comments, no key twice in one object, not deeper than `depth`, UTF-8, nothing after the end but white
+// space. Fails with "cannot read WHAT", the reason and `fix`.
+Json parse_json(std::string_view text, const std::string& what, const std::string& fix, std::size_t depth = 64);
+
+#ifndef TOWPATH_ELSEWHERE
+
+namespace detail {
 
 // How many bytes the character at `at` has in UTF-8; 0: it is none.
-inline std::size_t utf8_length(std::string_view s, std::size_t at) {
+TOWPATH_ONCE std::size_t utf8_length(std::string_view s, std::size_t at) {
   const auto byte = [&](std::size_t i) { return i < s.size() ? static_cast<unsigned char>(s[i]) : 0u; };
   const unsigned first = byte(at), second = byte(at + 1);
   const std::size_t n = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
@@ -134,8 +147,7 @@ inline std::size_t utf8_length(std::string_view s, std::size_t at) {
   const bool surrogate = first == 0xED && second >= 0xA0, beyond = first == 0xF4 && second >= 0x90;
   return overlong || surrogate || beyond ? 0 : n;
 }
-// Where the first byte is that belongs to no character of UTF-8; text.size(): nowhere.
-inline std::size_t utf8_end(std::string_view text) {
+TOWPATH_ONCE std::size_t utf8_end(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {
     const std::size_t n = utf8_length(text, at);
@@ -147,7 +159,7 @@ inline std::size_t utf8_end(std::string_view text) {
 
 }  // namespace detail
 
-inline Json::Json(std::initializer_list<Json> list) : kind_(Kind::array), items_(list) {
+TOWPATH_ONCE Json::Json(std::initializer_list<Json> list) : kind_(Kind::array), items_(list) {
   for (const Json& pair : items_)
     if (!pair.is_array() || pair.size() != 2 || pair[0].kind_ != Kind::string) return;
   if (items_.empty()) return;
@@ -159,36 +171,36 @@ inline Json::Json(std::initializer_list<Json> list) : kind_(Kind::array), items_
   sort_keys();
 }
 
-inline bool Json::read(bool& to) const {
+TOWPATH_ONCE bool Json::read(bool& to) const {
   if (kind_ == Kind::boolean) to = boolean_;
   return kind_ == Kind::boolean;
 }
-inline bool Json::read(double& to) const {
+TOWPATH_ONCE bool Json::read(double& to) const {
   if (kind_ == Kind::real) to = real_;
   else if (kind_ == Kind::integer) to = static_cast<double>(integer_);
   else if (kind_ == Kind::natural) to = static_cast<double>(natural_);
   else return false;
   return true;
 }
-inline bool Json::read(std::string& to) const {
+TOWPATH_ONCE bool Json::read(std::string& to) const {
   if (kind_ == Kind::string) to = text_;
   return kind_ == Kind::string;
 }
-inline bool Json::read(std::string_view& to) const {
+TOWPATH_ONCE bool Json::read(std::string_view& to) const {
   if (kind_ == Kind::string) to = text_;
   return kind_ == Kind::string;
 }
 
-inline void Json::push_back(Json v) {
+TOWPATH_ONCE void Json::push_back(Json v) {
   if (is_null()) kind_ = Kind::array;
   if (!is_array()) fail("a value of JSON is no list", "an element was to be added to " + dump());
   items_.push_back(std::move(v));
 }
-inline const Json* Json::find(std::string_view key) const {
+TOWPATH_ONCE const Json* Json::find(std::string_view key) const {
   const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
   return at != keys_.end() && *at == key ? &items_[static_cast<std::size_t>(at - keys_.begin())] : nullptr;
 }
-inline Json& Json::operator[](std::string_view key) {
+TOWPATH_ONCE Json& Json::operator[](std::string_view key) {
   if (is_null()) kind_ = Kind::object;
   if (!is_object()) fail("a value of JSON is no object", "a key was to be added to " + dump());
   const auto at = std::lower_bound(keys_.begin(), keys_.end(), key);
@@ -199,7 +211,7 @@ inline Json& Json::operator[](std::string_view key) {
   }
   return items_[static_cast<std::size_t>(i)];
 }
-inline void Json::sort_keys() {
+TOWPATH_ONCE void Json::sort_keys() {
   std::vector<std::uint32_t> order(keys_.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
   std::sort(order.begin(), order.end(), [&](auto a, auto b) { return keys_[a] < keys_[b]; });
@@ -213,7 +225,7 @@ inline void Json::sort_keys() {
   items_ = std::move(items);
 }
 
-inline void Json::quote(std::string& out, std::string_view text) {
+TOWPATH_ONCE void Json::quote(std::string& out, std::string_view text) {
   static constexpr char hex[] = "0123456789abcdef";
   out += '"';
   for (std::size_t at = 0; at < text.size();) {
@@ -231,7 +243,12 @@ inline void Json::quote(std::string& out, std::string_view text) {
   }
   out += '"';
 }
-inline void Json::dump(std::string& out, int indent, int level) const {
+TOWPATH_ONCE std::string Json::dump(int indent) const {
+  std::string out;
+  dump(out, indent, 0);
+  return out;
+}
+TOWPATH_ONCE void Json::dump(std::string& out, int indent, int level) const {
   char digits[32];
   const auto end_line = [&](int at) {
     if (indent >= 0) out.append(1, '\n').append(static_cast<std::size_t>(indent * at), ' ');
@@ -331,8 +348,7 @@ struct JsonBuilder {
   bool Double(double) { return false; }
 };
 
-// Reads a text into `to`; says why it cannot, or nothing.
-inline std::string read_json(std::string_view text, Json& to, std::size_t depth = 64) {
+TOWPATH_ONCE std::string read_json(std::string_view text, Json& to, std::size_t depth) {
   const std::size_t mark = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
   text.remove_prefix(mark);
   const auto wrong_at = [&](std::size_t i) { return "the text breaks off or goes wrong near byte " + std::to_string(mark + i + 1); };
@@ -351,12 +367,12 @@ inline std::string read_json(std::string_view text, Json& to, std::size_t depth 
 
 }  // namespace detail
 
-// JSON as a value: no comments, no key twice in one object, not deeper than `depth`, UTF-8, nothing after the end but white
-// space. Fails with "cannot read WHAT", the reason and `fix`.
-inline Json parse_json(std::string_view text, const std::string& what, const std::string& fix, std::size_t depth = 64) {
+TOWPATH_ONCE Json parse_json(std::string_view text, const std::string& what, const std::string& fix, std::size_t depth) {
   Json json;
   if (std::string why = detail::read_json(text, json, depth); !why.empty()) fail("cannot read " + what, std::move(why), fix);
   return json;
 }
+
+#endif  // TOWPATH_ELSEWHERE
 
 }  // namespace towpath

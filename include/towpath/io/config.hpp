@@ -38,7 +38,14 @@ constexpr std::string_view activation_named(std::string_view hidden_act) {
 
 // Fails if the file cannot be read, is not JSON, lacks one of the six sizes or holds something else than a number in a field
 // of numbers.
-inline Config read_config(const std::string& path) {
+Config read_config(const std::string& path);
+
+// As transformers writes it (keys sorted, two spaces), so that from_pretrained and our own reader take it.
+void write_config(const std::string& path, const Config& c);
+
+#ifndef TOWPATH_ELSEWHERE
+
+TOWPATH_ONCE Config read_config(const std::string& path) {
   const auto file = Mapping::open(path);
   const std::string fix = "Give the config.json of a BERT checkpoint";
   const Json json = parse_json(file->text(), path, fix);
@@ -82,8 +89,7 @@ inline Config read_config(const std::string& path) {
   return c;
 }
 
-// As transformers writes it (keys sorted, two spaces), so that from_pretrained and our own reader take it.
-inline void write_config(const std::string& path, const Config& c) {
+TOWPATH_ONCE void write_config(const std::string& path, const Config& c) {
   const Json json = {{"architectures", std::vector<std::string>{"BertModel"}},
                      {"attention_probs_dropout_prob", c.attention_probs_dropout_prob},
                      {"hidden_act", c.hidden_act},
@@ -104,6 +110,8 @@ inline void write_config(const std::string& path, const Config& c) {
   file.write(json.dump(2) + "\n");
   file.commit();
 }
+
+#endif  // TOWPATH_ELSEWHERE
 
 // The config that belongs to a compiled shape with so many layers.
 template <class Shape>
