@@ -78,7 +78,9 @@ template <class Encoder, class Activation>
 struct SparseEncoder;
 template <class Encoder, Index width>
 struct LateInteraction;
-template <class Env>
+template <class Env, class Storage>
 class FlatIndex;
+template <class Env>
+class HnswIndex;
 
 }  // namespace towpath

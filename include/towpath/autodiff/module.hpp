@@ -72,6 +72,14 @@ constexpr T blank(Extents... extents) {
   else return T(extents...);
 }
 
+// Does M look at several rows at once (attention, a stack of layers)? Of a chain that is asked for the first tokens only, the last such
+// part narrows.
+template <class M>
+inline constexpr bool looks_across = [] {
+  if constexpr (requires { M::across; }) return M::across;
+  else return false;
+}();
+
 // Sums without a pass of their own. A module that ends in a product may let the product finish its result (backend/finish.hpp): its forward
 // takes a Finish as one more argument and gives finish(M(x)); likewise backward, for the gradient of the input. These two call any
 // module so; for one that does not take a Finish, it is done afterwards.

@@ -160,14 +160,27 @@ TOWPATH_OP void scatter_rows_add(Env& env, View<Env> dy, Ids ids, Writable<Env> 
   TOWPATH_CHECK(static_cast<Index>(ids.size()) == dy.rows && dtable.columns == dy.columns);
   Env::Ops::scatter_rows_add(env, dy, ids, dtable);
 }
-// softmax(q [pk; k]ᵀ / √d) [pv; v] per sequence and head; probabilities receives what backward reads   q,k,v [T,H]  -> [T,H]
+// The first row of each sequence, zeros for one without tokens; and y[first of s] += x[s]      x [T,n]  -> [S,n]
+template <class Env>
+TOWPATH_OP Tensor<Env> firsts(Env& env, View<Env> x, const Sequences& s) {
+  auto y = env.template take<Env>(s.count(), x.columns);
+  Env::Ops::pool_first(env, x, s, y);
+  return y;
+}
+template <class Env>
+TOWPATH_OP void add_firsts(Env& env, View<Env> x, const Sequences& s, Writable<Env> y) {
+  TOWPATH_CHECK(x.rows == s.count() && y.rows == s.tokens() && x.columns == y.columns);
+  Env::Ops::add_first(env, x, s, y);
+}
+// softmax(q [pk; k]ᵀ / √d) [pv; v] per sequence and head; saved receives what backward reads. q [T,H], or [S,H] if `firsts`: one query for
+// each sequence, its first token's                                                            k,v [T,H]  -> as q
 template <class Env>
 TOWPATH_OP Tensor<Env> attention(Env& env, View<Env> q, View<Env> k, View<Env> v, View<Env> pk, View<Env> pv, const Sequences& s, Index heads,
-                      Mask mask, Tensor<Env>& probabilities) {
-  TOWPATH_CHECK(q.rows == s.tokens() && k.rows == q.rows && v.rows == q.rows && q.columns % heads == 0 && pk.rows == pv.rows);
+                      Mask mask, Tensor<Env>& saved, bool firsts = false) {
+  TOWPATH_CHECK(q.rows == (firsts ? s.count() : s.tokens()) && k.rows == s.tokens() && v.rows == k.rows && q.columns % heads == 0 && pk.rows == pv.rows);
   auto y = env.template take<Env>(q.rows, q.columns);
-  probabilities = env.template take<Env>(1, Env::Ops::attention_saved(s, heads, pk.rows));
-  Env::Ops::attention(env, q, k, v, pk, pv, s, heads, mask, y, probabilities);
+  saved = env.template take<Env>(1, Env::Ops::attention_saved(s, heads, pk.rows, firsts));
+  Env::Ops::attention(env, q, k, v, pk, pv, s, heads, mask, y, saved, firsts);
   return y;
 }
 template <class Env>
@@ -177,12 +190,12 @@ struct AttentionGradients {
 // dpk and dpv accumulate and may be empty.
 template <class Env>
 TOWPATH_OP AttentionGradients<Env> attention_backward(Env& env, View<Env> dy, View<Env> q, View<Env> k, View<Env> v, View<Env> pk, View<Env> pv,
-                                           const Sequences& s, Index heads, Mask mask, View<Env> probabilities, Writable<Env> dpk,
-                                           Writable<Env> dpv) {
+                                           const Sequences& s, Index heads, Mask mask, View<Env> saved, Writable<Env> dpk,
+                                           Writable<Env> dpv, bool firsts = false) {
   TOWPATH_CHECK(dy.rows == q.rows && dy.columns == q.columns);
-  AttentionGradients<Env> d{env.template take<Env>(q.rows, q.columns), env.template take<Env>(q.rows, q.columns),
-                            env.template take<Env>(q.rows, q.columns)};
-  Env::Ops::attention_backward(env, dy, q, k, v, pk, pv, s, heads, mask, probabilities, d.q, d.k, d.v, dpk, dpv);
+  AttentionGradients<Env> d{env.template take<Env>(q.rows, q.columns), env.template take<Env>(k.rows, q.columns),
+                            env.template take<Env>(k.rows, q.columns)};
+  Env::Ops::attention_backward(env, dy, q, k, v, pk, pv, s, heads, mask, saved, d.q, d.k, d.v, dpk, dpv, firsts);
   return d;
 }
 // y = x / ‖x‖ row by row                                                                      x [T,n]  -> [T,n], norms [T,1]

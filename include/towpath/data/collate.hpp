@@ -113,17 +113,7 @@ public:
     std::iota(order_.begin(), order_.end(), Index{0});
     std::stable_sort(order_.begin(), order_.end(), [&](Index a, Index b) { return texts.length(a) > texts.length(b); });
   }
-  std::optional<Part> next() {
-    if (at_ == order_.size()) return std::nullopt;
-    Part part;
-    do {
-      const Encoded e = words_->single((*texts_)[order_[at_]], max_length_);
-      part.tokens.add(e.ids, e.types);
-      part.truncated += e.truncated;
-      part.rows.push_back(order_[at_++]);
-    } while (at_ < order_.size() && part.tokens.tokens() + std::min(texts_->length(order_[at_]) + 2, max_length_) <= tokens_);
-    return part;
-  }
+  std::optional<Part> next();
 
 private:
   const WordPiece* words_;
@@ -160,46 +150,10 @@ struct TrainingTexts {
     return n;
   }
 
-  Batch collate(std::span<const Example> examples) const {
-    Batch b;
-    std::unordered_map<Index, Index> rows;
-    const auto passage = [&](Index p) {
-      const auto [at, is_new] = rows.emplace(p, b.passages.count());
-      if (is_new) b.truncated += add(b.passages, passages[p], passage_length);
-      return at->second;
-    };
-    for (const Example& e : examples) {
-      b.truncated += add(b.queries, queries[e.query], query_length);
-      b.positive.push_back(passage(e.positive));
-      for (Index n : e.negatives) passage(n);
-    }
-    for (Index q = 0; q < static_cast<Index>(examples.size()); ++q) {
-      const auto first = static_cast<Index>(b.also_relevant.size());
-      for (Index p : relevant[static_cast<std::size_t>(examples[static_cast<std::size_t>(q)].query)])
-        if (const auto at = rows.find(p); at != rows.end() && at->second != b.positive[static_cast<std::size_t>(q)])
-          b.also_relevant.emplace_back(q, at->second);
-      std::sort(b.also_relevant.begin() + first, b.also_relevant.end());
-    }
-    return b;
-  }
+  Batch collate(std::span<const Example> examples) const;
 
   // A stated negative that is relevant to the query all the same is left out.
-  PairBatch collate_pairs(std::span<const Example> examples, Index max_length, Truncation rule) const {
-    PairBatch b;
-    for (const Example& e : examples) {
-      const auto& known = relevant[static_cast<std::size_t>(e.query)];
-      const auto pair = [&](Index p) {
-        const Encoded made = words.pair(queries[e.query], passages[p], max_length, rule);
-        b.pairs.add(made.ids, made.types);
-        b.truncated += made.truncated;
-      };
-      pair(e.positive);
-      for (Index n : e.negatives)
-        if (!std::binary_search(known.begin(), known.end(), n)) pair(n);
-      b.groups.push_back(b.pairs.count());
-    }
-    return b;
-  }
+  PairBatch collate_pairs(std::span<const Example> examples, Index max_length, Truncation rule) const;
 
 private:
   Index add(Ragged& to, std::span<const std::int32_t> text, Index max_length) const {
@@ -208,6 +162,62 @@ private:
     return e.truncated;
   }
 };
+
+#ifndef TOWPATH_ELSEWHERE
+
+TOWPATH_ONCE std::optional<LongestFirst::Part> LongestFirst::next() {
+  if (at_ == order_.size()) return std::nullopt;
+  Part part;
+  do {
+    const Encoded e = words_->single((*texts_)[order_[at_]], max_length_);
+    part.tokens.add(e.ids, e.types);
+    part.truncated += e.truncated;
+    part.rows.push_back(order_[at_++]);
+  } while (at_ < order_.size() && part.tokens.tokens() + std::min(texts_->length(order_[at_]) + 2, max_length_) <= tokens_);
+  return part;
+}
+
+TOWPATH_ONCE Batch TrainingTexts::collate(std::span<const Example> examples) const {
+  Batch b;
+  std::unordered_map<Index, Index> rows;
+  const auto passage = [&](Index p) {
+    const auto [at, is_new] = rows.emplace(p, b.passages.count());
+    if (is_new) b.truncated += add(b.passages, passages[p], passage_length);
+    return at->second;
+  };
+  for (const Example& e : examples) {
+    b.truncated += add(b.queries, queries[e.query], query_length);
+    b.positive.push_back(passage(e.positive));
+    for (Index n : e.negatives) passage(n);
+  }
+  for (Index q = 0; q < static_cast<Index>(examples.size()); ++q) {
+    const auto first = static_cast<Index>(b.also_relevant.size());
+    for (Index p : relevant[static_cast<std::size_t>(examples[static_cast<std::size_t>(q)].query)])
+      if (const auto at = rows.find(p); at != rows.end() && at->second != b.positive[static_cast<std::size_t>(q)])
+        b.also_relevant.emplace_back(q, at->second);
+    std::sort(b.also_relevant.begin() + first, b.also_relevant.end());
+  }
+  return b;
+}
+
+TOWPATH_ONCE PairBatch TrainingTexts::collate_pairs(std::span<const Example> examples, Index max_length, Truncation rule) const {
+  PairBatch b;
+  for (const Example& e : examples) {
+    const auto& known = relevant[static_cast<std::size_t>(e.query)];
+    const auto pair = [&](Index p) {
+      const Encoded made = words.pair(queries[e.query], passages[p], max_length, rule);
+      b.pairs.add(made.ids, made.types);
+      b.truncated += made.truncated;
+    };
+    pair(e.positive);
+    for (Index n : e.negatives)
+      if (!std::binary_search(known.begin(), known.end(), n)) pair(n);
+    b.groups.push_back(b.pairs.count());
+  }
+  return b;
+}
+
+#endif  // TOWPATH_ELSEWHERE
 
 // One pass over a source of examples (Triples, Sampler), in an order and in batches that are a pure function of (seed, epoch).
 // Batch i is made on its own, so a run that was stopped goes on at batch i exactly; batches can be smaller than the source says,

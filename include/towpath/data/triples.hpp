@@ -36,30 +36,7 @@ struct TripleOptions {
 // Errors: a line without a tab; a file without a line.
 class Triples {
 public:
-  Triples(const std::string& path, WordPiece words, const TripleOptions& options = {})
-      : options_(options), texts_{std::move(words), options.query_length, options.passage_length} {
-    detail::check_lengths(options.batch, options.query_length, options.passage_length, options.lengths);
-    Lines lines{path};
-    Ids queries, passages;
-    std::vector<std::string_view> fields;
-    for (std::string_view line; lines.next(line);) {
-      detail::split(line, fields);
-      if (fields.size() < 2) lines.malformed(line, "query TAB positive [TAB negative …]");
-      Example e{queries.add(fields[0]).first, passages.add(fields[1]).first};
-      for (std::size_t i = 2; i < fields.size(); ++i) e.negatives.push_back(passages.add(fields[i]).first);
-      detail::at(texts_.relevant, e.query).push_back(e.positive);
-      for (std::string_view f : fields) empty_ += f.empty();
-      examples_.push_back(std::move(e));
-    }
-    if (examples_.empty()) fail(path + " has no line", "expected query TAB positive [TAB negative …]");
-    Threads threads(options.threads);
-    tokenise(texts_.queries, texts_.words, queries.count(), [&](Index q) { return queries[q]; }, threads);
-    tokenise(texts_.passages, texts_.words, passages.count(), [&](Index p) { return passages[p]; }, threads);
-    for (auto& r : texts_.relevant) {
-      std::sort(r.begin(), r.end());
-      r.erase(std::unique(r.begin(), r.end()), r.end());
-    }
-  }
+  Triples(const std::string& path, WordPiece words, const TripleOptions& options = {});
 
   Epoch<Triples> epoch(Index number) const { return {*this, number}; }
   Epoch<Triples>::Iterator begin() const { return Epoch<Triples>::Iterator(epoch(options_.epoch)); }
@@ -128,30 +105,7 @@ struct Query {
 // Errors: a line of another form; an id used twice; a row given twice.
 class Queries {
 public:
-  explicit Queries(const std::string& path) {
-    Lines lines{path};
-    Ids ids;
-    std::vector<std::string_view> fields;
-    for (std::string_view line; lines.next(line);) {
-      detail::split(line, fields);
-      const char* const form = "id TAB text TAB row[,row…]";
-      if (fields.size() != 3 || fields[0].empty()) lines.malformed(line, form);
-      if (!ids.add(fields[0]).second) detail::duplicate(lines, fields[0]);
-      Query q{std::string(fields[0]), std::string(fields[1]), {}};
-      for (std::string_view rest = fields[2];;) {
-        const std::size_t comma = rest.find(',');
-        Index row = -1;
-        if (!detail::number(rest.substr(0, comma), row) || row < 0) lines.malformed(line, form, "Rows are whole numbers from 0");
-        q.relevant.push_back(row);
-        if (comma == std::string_view::npos) break;
-        rest.remove_prefix(comma + 1);
-      }
-      std::sort(q.relevant.begin(), q.relevant.end());
-      if (std::adjacent_find(q.relevant.begin(), q.relevant.end()) != q.relevant.end())
-        lines.malformed(line, form, "Each row is named once");
-      queries_.push_back(std::move(q));
-    }
-  }
+  explicit Queries(const std::string& path);
 
   auto begin() const { return queries_.begin(); }
   auto end() const { return queries_.end(); }
@@ -161,5 +115,59 @@ public:
 private:
   std::vector<Query> queries_;
 };
+
+#ifndef TOWPATH_ELSEWHERE
+
+TOWPATH_ONCE Triples::Triples(const std::string& path, WordPiece words, const TripleOptions& options)
+    : options_(options), texts_{std::move(words), options.query_length, options.passage_length} {
+  detail::check_lengths(options.batch, options.query_length, options.passage_length, options.lengths);
+  Lines lines{path};
+  Ids queries, passages;
+  std::vector<std::string_view> fields;
+  for (std::string_view line; lines.next(line);) {
+    detail::split(line, fields);
+    if (fields.size() < 2) lines.malformed(line, "query TAB positive [TAB negative …]");
+    Example e{queries.add(fields[0]).first, passages.add(fields[1]).first};
+    for (std::size_t i = 2; i < fields.size(); ++i) e.negatives.push_back(passages.add(fields[i]).first);
+    detail::at(texts_.relevant, e.query).push_back(e.positive);
+    for (std::string_view f : fields) empty_ += f.empty();
+    examples_.push_back(std::move(e));
+  }
+  if (examples_.empty()) fail(path + " has no line", "expected query TAB positive [TAB negative …]");
+  Threads threads(options.threads);
+  tokenise(texts_.queries, texts_.words, queries.count(), [&](Index q) { return queries[q]; }, threads);
+  tokenise(texts_.passages, texts_.words, passages.count(), [&](Index p) { return passages[p]; }, threads);
+  for (auto& r : texts_.relevant) {
+    std::sort(r.begin(), r.end());
+    r.erase(std::unique(r.begin(), r.end()), r.end());
+  }
+}
+
+TOWPATH_ONCE Queries::Queries(const std::string& path) {
+  Lines lines{path};
+  Ids ids;
+  std::vector<std::string_view> fields;
+  for (std::string_view line; lines.next(line);) {
+    detail::split(line, fields);
+    const char* const form = "id TAB text TAB row[,row…]";
+    if (fields.size() != 3 || fields[0].empty()) lines.malformed(line, form);
+    if (!ids.add(fields[0]).second) detail::duplicate(lines, fields[0]);
+    Query q{std::string(fields[0]), std::string(fields[1]), {}};
+    for (std::string_view rest = fields[2];;) {
+      const std::size_t comma = rest.find(',');
+      Index row = -1;
+      if (!detail::number(rest.substr(0, comma), row) || row < 0) lines.malformed(line, form, "Rows are whole numbers from 0");
+      q.relevant.push_back(row);
+      if (comma == std::string_view::npos) break;
+      rest.remove_prefix(comma + 1);
+    }
+    std::sort(q.relevant.begin(), q.relevant.end());
+    if (std::adjacent_find(q.relevant.begin(), q.relevant.end()) != q.relevant.end())
+      lines.malformed(line, form, "Each row is named once");
+    queries_.push_back(std::move(q));
+  }
+}
+
+#endif  // TOWPATH_ELSEWHERE
 
 }  // namespace towpath

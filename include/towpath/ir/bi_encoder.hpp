@@ -77,8 +77,19 @@ struct BiEncoder {
     void found_beside(const std::string& folder);
 
   private:
+    // A sequence without tokens has an embedding of zeros and gives no gradient.
+    static void clear_empty(const Sequences& s, Tensor<Env>& rows) {
+      for (Index i = 0; i < s.count(); ++i)
+        if (s.length(i) == 0) Env::Space::clear(rows.writable().row(i), static_cast<std::size_t>(rows.columns()) * sizeof(typename Env::Scalar));
+    }
+    static Tensor<Env> pool(Env& env, View<Env> states, const Sequences& sequences) {
+      if constexpr (!Pooling::only_firsts) return Pooling::template forward<Env>(env, states, sequences);
+      Tensor<Env> pooled = op::copy<Env>(env, states);  // the encoder has given these rows alone
+      clear_empty(sequences, pooled);
+      return pooled;
+    }
     Tensor<Env> embed(Env& env, View<Env> states, const Sequences& sequences, Tensor<Env>& norms) const {
-      Tensor<Env> pooled = Pooling::template forward<Env>(env, states, sequences);
+      Tensor<Env> pooled = pool(env, states, sequences);
       if constexpr (Similarity::normalises) return op::normalise_rows<Env>(env, pooled, norms);
       else return pooled;
     }
@@ -109,7 +120,7 @@ Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward(Env& env, 
     const auto from = static_cast<std::size_t>(batch.passages.begin(s)), n = static_cast<std::size_t>(batch.passages.length(s));
     saved.all.add(batch.passages.sequence(s), {batch.passages.types.data() + from, n});
   }
-  Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>>(env, saved.all, saved.encoder);             // [T, H]
+  Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, saved.all, saved.encoder);  // [T, H]
   saved.embeddings = embed(env, states, saved.all, saved.norms);                                                   // [Q + P, H]
   if constexpr (Pooling::uses_input && active<Tower, Pass>) saved.tokens = std::move(states);
   const auto [q, p] = sides(saved.embeddings, batch);
@@ -127,8 +138,13 @@ void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward(Env& env, View<E
   if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
   View<Env> states;
   if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
-  const Tensor<Env> dstates = Pooling::template backward<Env>(env, d, states, saved.all);                          // [T, H]
-  encoder.template backward<PassFor<Tower, Pass>>(env, dstates, saved.all, saved.encoder, g.encoder);
+  if constexpr (Pooling::only_firsts) {
+    clear_empty(saved.all, d);
+    encoder.template backward<PassFor<Tower, Pass>, true>(env, d, saved.all, saved.encoder, g.encoder);
+  } else {
+    const Tensor<Env> dstates = Pooling::template backward<Env>(env, d, states, saved.all);                        // [T, H]
+    encoder.template backward<PassFor<Tower, Pass>>(env, dstates, saved.all, saved.encoder, g.encoder);
+  }
 }
 
 template <class Encoder, class Pooling, class Similarity>
@@ -136,7 +152,7 @@ template <class Env>
 Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, const Ragged& tokens) const {
   typename Tower::template Saved<Infer> saved;
   Tensor<Env> norms;
-  return embed(env, encoder.template forward<Infer>(env, tokens, saved), tokens, norms);
+  return embed(env, encoder.template forward<Infer, Pooling::only_firsts>(env, tokens, saved), tokens, norms);
 }
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>

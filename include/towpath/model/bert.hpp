@@ -66,23 +66,28 @@ struct Bert {
       [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::middle> embedded;  // [T, H]
     };
 
-    template <class Pass>
+    // The states of all tokens, [T, H], or with `only_firsts` of the first of each sequence, [S, H]: then the last layer computes, beyond keys and
+    // values, those rows alone.
+    template <class Pass, bool only_firsts = false>
     Tensor<Env> forward(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
       require_weights();
       Tensor<Env> x = embeddings.template forward<Below<Pass>>(env, tokens, saved.embeddings);                        // [T, H]
-      Tensor<Env> y = encoder.template forward<Over<Pass>>(env, Tokens<Env>{x, &tokens}, saved.encoder);               // [T, H]
+      Tensor<Env> firsts;
+      Tensor<Env> y = encoder.template forward<Over<Pass>>(env, input<only_firsts>(env, x, tokens, firsts), saved.encoder);
       if constexpr (keeps<Pass>) saved.embedded = std::move(x);
       return y;
     }
-    template <class Pass>
+    template <class Pass, bool only_firsts = false>
     void backward(Env& env, View<Env> dy, const Ragged& tokens, const Saved<Pass>& saved, Grads& g) const {
       View<Env> x;
       if constexpr (keeps<Pass>) x = saved.embedded;
+      Tensor<Env> firsts;
+      const auto in = input<only_firsts>(env, x, tokens, firsts);
       if constexpr (active<Low, Pass>) {
-        const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, dy, Tokens<Env>{x, &tokens}, saved.encoder, g.encoder);
+        const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
         embeddings.template backward<Below<Pass>>(env, dx, tokens, saved.embeddings, g.embeddings);
       } else {
-        encoder.template backward<Over<Pass>>(env, dy, Tokens<Env>{x, &tokens}, saved.encoder, g.encoder);
+        encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
       }
     }
     template <class F, class... Ms>
@@ -92,6 +97,15 @@ struct Bert {
     }
 
   private:
+    template <bool only_firsts>
+    static auto input(Env& env, View<Env> x, const Ragged& tokens, [[maybe_unused]] Tensor<Env>& firsts) {
+      if constexpr (only_firsts) {
+        if (!x.empty()) firsts = op::firsts<Env>(env, x, tokens);
+        return Firsts<Env>{{x, &tokens}, firsts};
+      } else {
+        return Tokens<Env>{x, &tokens};
+      }
+    }
     void require_weights() const {
       if (!tables && !embeddings.word.empty() && !embeddings.norm.bias.empty()) return;
       const std::string name = unloaded(*this);  // tables that train are never empty: ask the layers

@@ -25,7 +25,7 @@ struct NoPrefix {
 // Multi-head self-attention over a ragged batch (Vaswani et al. 2017), without its output projection:
 //   q, k, v = Q(x), K(x), V(x);   y_h = softmax( q_h [pk_h; k_h]ᵀ / √d ) [pv_h; v_h]  in each sequence and head h
 // Q, K, V: projections [T, H] -> [T, H] with or without deltas; Prefix: rows pk, pv [l, H] before every sequence's own keys and
-// values, seen by all its tokens, without position or mask. Kept for backward: q, k, v and the probabilities, and nothing if
+// values, seen by all its tokens, without position or mask. Given Firsts, only the first token of each sequence asks: [T, H] -> [S, H]. Kept for backward: q, k, v and the log-sums of the scores (or the probabilities), and nothing if
 // nothing at or below this point wants a gradient.
 template <Index heads, class Q, class K, class V, class Prefix = NoPrefix>
 struct SelfAttention {
@@ -37,7 +37,7 @@ struct SelfAttention {
     using KeyOn = typename K::template On<Env>;
     using ValueOn = typename V::template On<Env>;
     using PrefixOn = typename Prefix::template On<Env>;
-    static constexpr bool trains = SelfAttention::trains;
+    static constexpr bool trains = SelfAttention::trains, across = true;
 
     QueryOn query;
     KeyOn key;
@@ -59,7 +59,7 @@ struct SelfAttention {
 
     struct Kept {
       Tensor<Env> q, k, v;          // [T, H]
-      Tensor<Env> probabilities;    // for each sequence and head [n, l + n]
+      Tensor<Env> saved;            // what gives the probabilities again
       Mask mask;
     };
     template <class Pass>
@@ -70,35 +70,44 @@ struct SelfAttention {
       [[no_unique_address]] If<keeps<Pass>, Kept, tag::kept> kept;
     };
 
-    template <class Pass>
-    Tensor<Env> forward(Env& env, Tokens<Env> x, Saved<Pass>& saved) const {
+    template <class Pass, Rows<Env> X>
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+      const Tokens<Env> all = all_of(x);
       Kept kept;
-      kept.q = query.template forward<PassFor<QueryOn, Pass>>(env, x, saved.query);                     // [T, H]
-      kept.k = key.template forward<PassFor<KeyOn, Pass>>(env, x, saved.key);                           // [T, H]
-      kept.v = value.template forward<PassFor<ValueOn, Pass>>(env, x, saved.value);                     // [T, H]
+      kept.q = query.template forward<PassFor<QueryOn, Pass>>(env, x, saved.query);                     // [T, H] or [S, H]
+      kept.k = key.template forward<PassFor<KeyOn, Pass>>(env, all, saved.key);                         // [T, H]
+      kept.v = value.template forward<PassFor<ValueOn, Pass>>(env, all, saved.value);                   // [T, H]
       if constexpr (Pass::random) kept.mask = env.mask();
-      Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *x.sequences, heads, kept.mask,
-                                         kept.probabilities);                                          // [T, H]
+      Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads, kept.mask,
+                                         kept.saved, narrows<X>);                                      // as q
       if constexpr (keeps<Pass>) saved.kept = std::move(kept);
       return y;
     }
-    template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, Tokens<Env> x, const Saved<Pass>& saved, Grads& g,
+    template <class Pass, Rows<Env> X>
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
                                       op::FinishOf<Env> finish = {}) const {
+      const Tokens<Env> all = all_of(x);
       const Kept& kept = saved.kept;
-      const auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *x.sequences, heads,
-                                                 kept.mask, kept.probabilities, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix));
+      const auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads,
+                                                 kept.mask, kept.saved, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix), narrows<X>);
       if constexpr (Pass::wants_input) {
         op::FinishOf<Env> plus;
-        plus.plus = finish.plus;
-        const Tensor<Env> dv = backward_to<Pass>(value, env, d.v, x, saved.value, g.value, plus);
+        if constexpr (!narrows<X>) plus.plus = finish.plus;
+        const Tensor<Env> dv = backward_to<Pass>(value, env, d.v, all, saved.value, g.value, plus);
         plus.plus = dv;
-        const Tensor<Env> dk = backward_to<Pass>(key, env, d.k, x, saved.key, g.key, plus);
-        finish.plus = dk;
-        return backward_to<Pass>(query, env, d.q, x, saved.query, g.query, finish);
+        if constexpr (narrows<X>) {  // the query's gradient, and what is added, belong to the first tokens
+          Tensor<Env> dx = backward_to<Pass>(key, env, d.k, all, saved.key, g.key, plus);               // [T, H]
+          const Tensor<Env> dq = backward_to<Pass>(query, env, d.q, x, saved.query, g.query, finish);   // [S, H]
+          op::add_firsts<Env>(env, dq, *all.sequences, dx);
+          return dx;
+        } else {
+          const Tensor<Env> dk = backward_to<Pass>(key, env, d.k, all, saved.key, g.key, plus);
+          finish.plus = dk;
+          return backward_to<Pass>(query, env, d.q, x, saved.query, g.query, finish);
+        }
       } else {
-        if constexpr (active<ValueOn, Pass>) value.template backward<Pass>(env, d.v, x, saved.value, g.value);
-        if constexpr (active<KeyOn, Pass>) key.template backward<Pass>(env, d.k, x, saved.key, g.key);
+        if constexpr (active<ValueOn, Pass>) value.template backward<Pass>(env, d.v, all, saved.value, g.value);
+        if constexpr (active<KeyOn, Pass>) key.template backward<Pass>(env, d.k, all, saved.key, g.key);
         if constexpr (active<QueryOn, Pass>) query.template backward<Pass>(env, d.q, x, saved.query, g.query);
         return {};
       }
@@ -110,6 +119,10 @@ struct SelfAttention {
       ValueOn::visit(f, at, ms.value...);
       PrefixOn::visit(f, at, ms.prefix...);
     }
+
+  private:
+    static Tokens<Env> all_of(const Tokens<Env>& x) { return x; }
+    static Tokens<Env> all_of(const Firsts<Env>& x) { return x.all; }
   };
 };
 

@@ -19,7 +19,7 @@ struct Then {
   struct On {
     using First = typename A::template On<Env>;
     using Second = typename B::template On<Env>;
-    static constexpr bool trains = Then::trains;
+    static constexpr bool trains = Then::trains, across = looks_across<First> || looks_across<Second>;
     template <class Pass>
     using Below = PassFor<First, Pass>;
     template <class Pass>
@@ -45,8 +45,9 @@ struct Then {
 
     template <class Pass, Rows<Env> X>
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, const op::FinishOf<Env>& finish = {}) const {
-      Tensor<Env> middle = first.template forward<Below<Pass>>(env, x, saved.first);
-      Tensor<Env> y = forward_to<Over<Pass>>(second, env, like(x, middle), saved.second, finish);
+      Tensor<Env> middle = first.template forward<Below<Pass>>(env, lower(x), saved.first);
+      Tensor<Env> firsts;
+      Tensor<Env> y = forward_to<Over<Pass>>(second, env, upper(env, x, middle, firsts), saved.second, finish);
       if constexpr (keeps<Pass>) saved.middle = std::move(middle);
       return y;
     }
@@ -55,23 +56,54 @@ struct Then {
                                       const op::FinishOf<Env>& finish = {}) const {
       View<Env> middle;
       if constexpr (keeps<Pass>) middle = saved.middle;
+      Tensor<Env> firsts;
+      const auto between = upper(env, x, middle, firsts);
       if constexpr (!active<First, Pass>) {
-        second.template backward<Over<Pass>>(env, dy, like(x, middle), saved.second, g.second);
+        second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);
         return {};
       } else if constexpr (requires { first.template gate<Below<Pass>>(saved.first); }) {  // B's gradient is finished with what A begins with
         op::FinishOf<Env> gated;
         gated.gate = first.template gate<Below<Pass>>(saved.first);
-        const Tensor<Env> dmiddle = backward_to<Over<Pass>>(second, env, dy, like(x, middle), saved.second, g.second, gated);
-        return first.template backward_gated<Below<Pass>>(env, dmiddle, x, saved.first, g.first, finish);
+        const Tensor<Env> dmiddle = backward_to<Over<Pass>>(second, env, dy, between, saved.second, g.second, gated);
+        return first.template backward_gated<Below<Pass>>(env, dmiddle, lower(x), saved.first, g.first, finish);
       } else {
-        const Tensor<Env> dmiddle = second.template backward<Over<Pass>>(env, dy, like(x, middle), saved.second, g.second);
-        return backward_to<Below<Pass>>(first, env, dmiddle, x, saved.first, g.first, finish);
+        const Tensor<Env> dmiddle = second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);
+        return finish_below<Pass>(env, dmiddle, x, saved, g, finish);
       }
     }
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
       First::visit(f, at, ms.first...);
       Second::visit(f, at, ms.second...);
+    }
+
+  private:
+    // Where only first tokens are asked for, the last part that looks across tokens narrows: B if it does, else A.
+    template <class X>
+    static decltype(auto) lower(const X& x) {
+      if constexpr (narrows<X> && looks_across<Second>) return (x.all);
+      else return (x);
+    }
+    template <class X>
+    static auto upper(Env& env, const X& x, View<Env> middle, [[maybe_unused]] Tensor<Env>& firsts) {
+      if constexpr (narrows<X> && looks_across<Second>) {
+        if (!middle.empty()) firsts = op::firsts<Env>(env, middle, *x.all.sequences);
+        return Firsts<Env>{{middle, x.all.sequences}, firsts};
+      } else {
+        return like(x, middle);
+      }
+    }
+    // A's backward. If B narrowed, what is to be added has a row for each sequence, but A's result one for each token.
+    template <class Pass, class X>
+    InputGradient<Env, Pass> finish_below(Env& env, View<Env> dmiddle, const X& x, const Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish) const {
+      if constexpr (narrows<X> && looks_across<Second>) {
+        auto dx = first.template backward<Below<Pass>>(env, dmiddle, x.all, saved.first, g.first);
+        if constexpr (Pass::wants_input)
+          if (!finish.plus.empty()) op::add_firsts<Env>(env, finish.plus, *x.all.sequences, dx);
+        return dx;
+      } else {
+        return backward_to<Below<Pass>>(first, env, dmiddle, x, saved.first, g.first, finish);
+      }
     }
   };
 };

@@ -11,6 +11,7 @@ namespace towpath {
 // The first token ([CLS]).
 struct ClsPooling {
   static constexpr std::string_view name = "cls";
+  static constexpr bool only_firsts = true;  // an encoder need not compute anything else at its end
   static constexpr bool uses_input = false;
 
   template <class Env>
@@ -30,6 +31,7 @@ struct ClsPooling {
 // The mean over tokens: sentence-transformers' usual choice.
 struct MeanPooling {
   static constexpr std::string_view name = "mean";
+  static constexpr bool only_firsts = false;
   static constexpr bool uses_input = false;
 
   template <class Env>
@@ -49,6 +51,7 @@ struct MeanPooling {
 // The largest value of each column over the tokens; the gradient goes to the first token that has it.
 struct MaxPooling {
   static constexpr std::string_view name = "max";
+  static constexpr bool only_firsts = false;
   static constexpr bool uses_input = true;
 
   template <class Env>

@@ -20,7 +20,7 @@ struct Repeat {
   template <class Env>
   struct On {
     using Layer = typename L::template On<Env>;
-    static constexpr bool trains = Repeat::trains;
+    static constexpr bool trains = Repeat::trains, across = looks_across<Layer>;
     static constexpr std::size_t rest = static_cast<std::size_t>(N - 1);
     template <class Pass>
     using Lowest = PassFor<Layer, Pass>;
@@ -52,27 +52,41 @@ struct Repeat {
 
     template <class Pass, Rows<Env> X>
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
-      Tensor<Env> y = layer[0].template forward<Lowest<Pass>>(env, x, saved.lowest);
-      for (std::size_t i = 0; i < rest; ++i) {
-        Tensor<Env> in = std::move(y);
-        auto&& kept = later(saved, i);
-        y = layer[i + 1].template forward<Later<Pass>>(env, like(x, in), kept);
-        if constexpr (keeps<Pass>) saved.input[i] = std::move(in);
-      }
+      const auto tokens = lower(x);
+      Tensor<Env> y = layer[0].template forward<Lowest<Pass>>(env, tokens, saved.lowest);
+      if constexpr (rest > 0)
+        for (std::size_t i = 0; i < rest; ++i) {
+          Tensor<Env> in = std::move(y), firsts;
+          auto&& kept = later(saved, i);
+          if (narrows<X> && i + 1 == rest) y = layer[i + 1].template forward<Later<Pass>>(env, last(env, x, in, firsts), kept);
+          else y = layer[i + 1].template forward<Later<Pass>>(env, like(tokens, in), kept);
+          if constexpr (keeps<Pass>) saved.input[i] = std::move(in);
+        }
       return y;
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
       if constexpr (rest == 0 || !active<Layer, Above<Pass, Layer::trains>>) {
-        return layer[0].template backward<Lowest<Pass>>(env, dy, x, saved.lowest, element(g, 0));
+        return backward_to<Lowest<Pass>>(layer[0], env, dy, x, saved.lowest, element(g, 0), finish);
       } else {
+        const auto tokens = lower(x);
         Tensor<Env> d;
         for (std::size_t i = rest; i-- > 0;) {
           View<Env> in;
           if constexpr (keeps<Pass>) in = saved.input[i];
-          d = layer[i + 1].template backward<Later<Pass>>(env, i + 1 == rest ? dy : View<Env>(d), like(x, in), later(saved, i), element(g, i + 1));
+          Tensor<Env> firsts;
+          if (narrows<X> && i + 1 == rest) d = layer[i + 1].template backward<Later<Pass>>(env, dy, last(env, x, in, firsts), later(saved, i), element(g, i + 1));
+          else d = layer[i + 1].template backward<Later<Pass>>(env, i + 1 == rest ? dy : View<Env>(d), like(tokens, in), later(saved, i), element(g, i + 1));
         }
-        return layer[0].template backward<Lowest<Pass>>(env, d, x, saved.lowest, element(g, 0));
+        if constexpr (narrows<X>) {
+          auto dx = layer[0].template backward<Lowest<Pass>>(env, d, tokens, saved.lowest, element(g, 0));
+          if constexpr (Pass::wants_input)
+            if (!finish.plus.empty()) op::add_firsts<Env>(env, finish.plus, *tokens.sequences, dx);
+          return dx;
+        } else {
+          return backward_to<Lowest<Pass>>(layer[0], env, d, tokens, saved.lowest, element(g, 0), finish);
+        }
       }
     }
     template <class F, class... Ms>
@@ -82,6 +96,21 @@ struct Repeat {
     }
 
   private:
+    // Where only first tokens are asked for, the last layer narrows; the others (layer 0 is one unless it is alone) have them all.
+    template <class X>
+    static auto lower(const X& x) {
+      if constexpr (narrows<X> && rest > 0) return x.all;
+      else return x;
+    }
+    template <class X>
+    static auto last(Env& env, const X& x, View<Env> in, [[maybe_unused]] Tensor<Env>& firsts) {
+      if constexpr (narrows<X>) {
+        if (!in.empty()) firsts = op::firsts<Env>(env, in, *x.all.sequences);
+        return Firsts<Env>{{in, x.all.sequences}, firsts};
+      } else {
+        return like(x, in);
+      }
+    }
     template <class S>
     static constexpr auto& element(S& s, std::size_t i) {
       if constexpr (requires { s.any; }) return s.any;

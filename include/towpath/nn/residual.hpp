@@ -25,10 +25,16 @@ struct Residual {
       return forward_to<PassFor<Base, Pass>>(static_cast<const Base&>(*this), env, x, saved, plus);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
-      op::FinishOf<Env> plus;
-      plus.plus = dy;
-      return backward_to<Pass>(static_cast<const Base&>(*this), env, dy, x, saved, g, plus);
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g, op::FinishOf<Env> finish = {}) const {
+      Tensor<Env> sum;
+      if (finish.plus.empty()) {
+        finish.plus = dy;
+      } else {
+        sum = op::copy<Env>(env, finish.plus);
+        op::add<Env>(env, dy, sum);
+        finish.plus = sum;
+      }
+      return backward_to<Pass>(static_cast<const Base&>(*this), env, dy, x, saved, g, finish);
     }
   };
 };

@@ -28,6 +28,16 @@ struct Host {
   static void release(void* p) { ::operator delete(p, std::align_val_t{alignment}); }
   static void clear(void* p, std::size_t bytes) { std::memset(p, 0, bytes); }
   static void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  // Memory that will be read over and over from end to end: large pages, where the system has them and was not told not to.
+  static void large_pages(void* p, std::size_t bytes) {
+#if defined(__linux__)
+    constexpr std::uintptr_t page = 4096;
+    const auto begin = (reinterpret_cast<std::uintptr_t>(p) + page - 1) / page * page, end = (reinterpret_cast<std::uintptr_t>(p) + bytes) / page * page;
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+    static_cast<void>(p), static_cast<void>(bytes);
+#endif
+  }
   // Pages of a file that nobody will read for a while: the system may drop them and read them again.
   static void idle(const void* p, std::size_t bytes) {
 #if defined(__unix__) || defined(__APPLE__)

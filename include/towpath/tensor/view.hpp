@@ -53,6 +53,18 @@ struct Tokens {
   constexpr operator View<Env>() const { return rows; }
 };
 
+// The same where only the first token of each sequence will be looked at afterwards: to a module that works on each row by itself it is those
+// rows; one that looks across tokens reads `all`, and gives back a row for each sequence. So the last of these narrows the tokens
+// to what is pooled, and what stands above it is spared the others. Gradients: what a module adds to (a Finish's plus) has a
+// row for each sequence, the gradient of the input, from the module that narrows, one for each token.
+template <class Env>
+struct Firsts {
+  Tokens<Env> all;
+  View<Env> rows;  // [S, H]: the first of each sequence
+
+  constexpr operator View<Env>() const { return rows; }
+};
+
 // What a module may be given as its input: a View, or more.
 template <class X, class Env>
 concept Rows = std::convertible_to<const X&, View<Env>>;
@@ -66,5 +78,13 @@ template <class Env>
 constexpr Tokens<Env> like(const Tokens<Env>& x, std::type_identity_t<View<Env>> y) {
   return {y, x.sequences};
 }
+template <class Env>
+constexpr View<Env> like(const Firsts<Env>&, std::type_identity_t<View<Env>> y) {
+  return y;
+}
+template <class X>
+inline constexpr bool narrows = false;
+template <class Env>
+inline constexpr bool narrows<Firsts<Env>> = true;
 
 }  // namespace towpath

@@ -35,9 +35,10 @@
   word template void layer_norm_gain_add(E&, View<E>, View<E>, View<E>, Writable<E>);                                             \
   word template void gather_rows_add(E&, View<E>, Ids, Writable<E>);                                                              \
   word template void scatter_rows_add(E&, View<E>, Ids, Writable<E>);                                                             \
-  word template Tensor<E> attention(E&, View<E>, View<E>, View<E>, View<E>, View<E>, const Sequences&, Index, Mask, Tensor<E>&);  \
+  word template Tensor<E> attention(E&, View<E>, View<E>, View<E>, View<E>, View<E>, const Sequences&, Index, Mask, Tensor<E>&,   \
+                                    bool);                                                                                        \
   word template AttentionGradients<E> attention_backward(E&, View<E>, View<E>, View<E>, View<E>, View<E>, View<E>,                \
-                                                         const Sequences&, Index, Mask, View<E>, Writable<E>, Writable<E>);       \
+                                                         const Sequences&, Index, Mask, View<E>, Writable<E>, Writable<E>, bool); \
   word template Tensor<E> normalise_rows(E&, View<E>, Tensor<E>&);                                                                \
   word template Tensor<E> normalise_rows_backward(E&, View<E>, View<E>, View<E>);                                                 \
   word template double cross_entropy(E&, View<E>, std::span<const Index>, std::span<const std::pair<Index, Index>>, double,       \

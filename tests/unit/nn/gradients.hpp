@@ -18,10 +18,10 @@ namespace towpath {
   maybe_extern template void op::tn_add(Cpu<double>&, View<Cpu<double>>, View<Cpu<double>>, Writable<Cpu<double>>);                    \
   maybe_extern template Tensor<Cpu<double>> op::attention(Cpu<double>&, View<Cpu<double>>, View<Cpu<double>>, View<Cpu<double>>,       \
                                                           View<Cpu<double>>, View<Cpu<double>>, const Sequences&, Index, Mask,         \
-                                                          Tensor<Cpu<double>>&);                                                       \
+                                                          Tensor<Cpu<double>>&, bool);                                                 \
   maybe_extern template op::AttentionGradients<Cpu<double>> op::attention_backward(                                                    \
       Cpu<double>&, View<Cpu<double>>, View<Cpu<double>>, View<Cpu<double>>, View<Cpu<double>>, View<Cpu<double>>, View<Cpu<double>>,  \
-      const Sequences&, Index, Mask, View<Cpu<double>>, Writable<Cpu<double>>, Writable<Cpu<double>>)
+      const Sequences&, Index, Mask, View<Cpu<double>>, Writable<Cpu<double>>, Writable<Cpu<double>>, bool)
 #if !defined(TOWPATH_TEST_COMPILES_OPERATIONS)
 TOWPATH_TEST_OPERATIONS(extern);
 #endif

@@ -19,7 +19,7 @@ struct HeadRoom {
   T *keys_packed, *values_packed, *keys, *values, *dkeys, *dvalues, *scores, *gradients;
 
   static Index whole(Index n) { return (n + simd::width<T> - 1) / simd::width<T> * simd::width<T>; }
-  HeadRoom(Index n, Index l, Index d, T* at) : m(l + n), columns(whole(m)), width(whole(d)) {
+  HeadRoom(Index keys_in_all, Index d, T* at) : m(keys_in_all), columns(whole(m)), width(whole(d)) {
     keys_packed = at;
     values_packed = keys_packed + columns * d;
     keys = values_packed + columns * d;
@@ -31,8 +31,8 @@ struct HeadRoom {
   }
 };
 template <class T>
-Index attention_scratch(Index n, Index l, Index d) {
-  const Index m = l + n, columns = HeadRoom<T>::whole(m);
+Index attention_scratch(Index m, Index d) {
+  const Index columns = HeadRoom<T>::whole(m);
   return 2 * columns * d + 4 * m * HeadRoom<T>::whole(d) + 2 * attention_rows * columns;
 }
 
@@ -89,7 +89,7 @@ template <class T>
 void attention(const kernels::Head<T>& h, BasicView<T> y) {
   using B = simd::Batch<T>;
   const Index n = h.q.rows, l = h.pk.rows, d = h.q.columns;
-  HeadRoom<T> room(n, l, d, h.scratch);
+  HeadRoom<T> room(l + h.k.rows, d, h.scratch);
   const Index m = room.m;
   gather_plain<T>(h.pk, h.k, T(1) / std::sqrt(T(d)), room.width, room.keys);
   pack_plain<T>(room.keys, m, room.width, d, room.keys_packed);
@@ -117,7 +117,7 @@ void attention_backward(const kernels::Head<T>& h, BasicView<const T> dy, BasicV
   using B = simd::Batch<T>;
   const Index n = h.q.rows, l = h.pk.rows, d = h.q.columns;
   const T scale = T(1) / std::sqrt(T(d));
-  HeadRoom<T> room(n, l, d, h.scratch);
+  HeadRoom<T> room(l + h.k.rows, d, h.scratch);
   const Index m = room.m;
   gather_plain<T>(h.pk, h.k, scale, room.width, room.keys);
   if (!h.kept) pack_plain<T>(room.keys, m, room.width, d, room.keys_packed);

@@ -172,28 +172,30 @@ struct Ops : reference::Ops<T> {
 
   // --- attention: each (sequence, head) by itself, in cache ---------------------------------------------------------------
   // Kept from forward to backward: log Σ exp of each row's scores, [heads][T], and those too where they are to be kept.
-  static Index attention_saved(const Sequences& s, Index heads, Index prefix) {
-    return heads * s.tokens() + (keeps ? Loops::attention_saved(s, heads, prefix) : 0);
+  static Index attention_saved(const Sequences& s, Index heads, Index prefix, bool firsts = false) {
+    return heads * (firsts ? s.count() : s.tokens()) + (keeps ? Loops::attention_saved(s, heads, prefix, firsts) : 0);
   }
   template <class Env>
-  static void attention(Env& env, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, W y, W saved) {
+  static void attention(Env& env, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, W y, W saved, bool firsts = false) {
     const Index d = q.columns / heads;
-    each_head(env, s, heads, d, pk.rows, false, [&](Index seq, Index head, Index start, T* room) {
-      const Index b = s.begin(seq), n = s.length(seq), c = head * d;
-      env.kernels().attention(one_head(q, k, v, pk, pv, s, heads, mask, saved.data, seq, head, start, room), W{y.row(b) + c, n, d, y.stride});
+    if (firsts) zero_where_empty(s, y);
+    each_head(env, s, heads, d, pk.rows, firsts, false, [&](Index seq, Index head, Index start, T* room) {
+      env.kernels().attention(one_head(q, k, v, pk, pv, s, heads, mask, saved.data, firsts, seq, head, start, room), queries(y, s, firsts, seq, head * d, d));
     });
   }
   template <class Env>
   static void attention_backward(Env& env, V dy, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, V saved, W dq, W dk,
-                                 W dv, W dpk, W dpv) {
+                                 W dv, W dpk, W dpv, bool firsts = false) {
     const Index d = q.columns / heads;
+    if (firsts) zero_where_empty(s, dq);
     // the prefix rows sum over sequences: one head at a time belongs to one piece, sequences in order
-    each_head(env, s, heads, d, pk.rows, pk.rows > 0, [&](Index seq, Index head, Index start, T* room) {
+    each_head(env, s, heads, d, pk.rows, firsts, pk.rows > 0, [&](Index seq, Index head, Index start, T* room) {
       const Index b = s.begin(seq), n = s.length(seq), c = head * d;
       const auto part = [&](auto x) { return decltype(x){x.row(b) + c, n, d, x.stride}; };
       const auto of_prefix = [&](W x) { return x.empty() ? x : x.column_block(c, d); };
-      env.kernels().attention_backward(one_head(q, k, v, pk, pv, s, heads, mask, const_cast<T*>(saved.data), seq, head, start, room), part(dy),
-                                       part(dq), part(dk), part(dv), of_prefix(dpk), of_prefix(dpv));
+      env.kernels().attention_backward(one_head(q, k, v, pk, pv, s, heads, mask, const_cast<T*>(saved.data), firsts, seq, head, start, room),
+                                       queries(dy, s, firsts, seq, c, d), queries(dq, s, firsts, seq, c, d), part(dk), part(dv), of_prefix(dpk),
+                                       of_prefix(dpv));
     });
   }
 
@@ -258,26 +260,36 @@ private:
     });
   }
 
-  static kernels::Head<T> one_head(V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, T* saved, Index seq, Index head, Index start,
-                          T* room) {
+  static kernels::Head<T> one_head(V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, T* saved, bool firsts, Index seq,
+                                  Index head, Index start, T* room) {
     const Index d = q.columns / heads, b = s.begin(seq), n = s.length(seq), c = head * d, m = n + pk.rows;
+    const Index rows = firsts ? s.count() : s.tokens(), row = firsts ? seq : b, asked = firsts ? 1 : n;
     const auto part = [&](V x) { return V{x.row(b) + c, n, d, x.stride}; };
     const auto of_prefix = [&](V x) { return x.empty() ? V{} : x.column_block(c, d); };
-    const Index element = start * heads + head * n * m;  // of all the probabilities, head by head
-    return {part(q), part(k),  part(v), of_prefix(pk), of_prefix(pv), saved + head * s.tokens() + b,
-            keeps ? saved + heads * s.tokens() + element : nullptr, mask, element, room};
+    const Index element = start * heads + head * asked * m;  // of all the probabilities, head by head
+    return {queries(q, s, firsts, seq, c, d), part(k), part(v), of_prefix(pk), of_prefix(pv), saved + head * rows + row,
+            keeps ? saved + heads * rows + element : nullptr, mask, element, room};
   }
-  // f(sequence, head, Σ n m over the sequences before it, scratch); `in_order`: the sequences of one head one after the other
+  // The rows of x that one sequence's queries have, and the columns of one head.
+  template <class X>
+  static X queries(X x, const Sequences& s, bool firsts, Index seq, Index column, Index columns) {
+    return {x.row(firsts ? seq : s.begin(seq)) + column, firsts ? 1 : s.length(seq), columns, x.stride};
+  }
+  static void zero_where_empty(const Sequences& s, W y) {
+    for (Index i = 0; i < s.count(); ++i)
+      if (s.length(i) == 0) std::fill(y.row(i), y.row(i) + y.columns, T(0));
+  }
+  // f(sequence, head, Σ queries · m over the sequences before it, scratch); `in_order`: the sequences of one head one after the other
   template <class Env, class F>
-  static void each_head(Env& env, const Sequences& s, Index heads, Index d, Index prefix, bool in_order, const F& f) {
+  static void each_head(Env& env, const Sequences& s, Index heads, Index d, Index prefix, bool firsts, bool in_order, const F& f) {
     if (s.count() == 0) return;
     const auto before = scratch(env, s.count() * static_cast<Index>(sizeof(Index)));
     auto* start = static_cast<Index*>(before.data());
     for (Index i = 0, at = 0; i < s.count(); ++i) {
       start[i] = at;
-      at += s.length(i) * (prefix + s.length(i));
+      at += Loops::attention_queries(s, i, firsts) * (prefix + s.length(i));
     }
-    const Index bytes = env.kernels().attention_scratch(s.longest(), prefix, d) * size;
+    const Index bytes = env.kernels().attention_scratch(prefix + s.longest(), d) * size;
     const auto one = [&](Index seq, Index head, T* room) {
       if (s.length(seq) > 0) f(seq, head, start[seq], room);
     };

@@ -10,16 +10,45 @@
 
 namespace towpath::kernels {
 
-// One head of one sequence of attention: n tokens, l rows of prefix, m = l + n keys, head width d.
+// One head of one sequence of attention: n queries, l rows of prefix before the sequence's own keys, m keys in all, head width d.
 template <class T>
 struct Head {
-  BasicView<const T> q, k, v;    // [n, d]
+  BasicView<const T> q;          // [n, d]
+  BasicView<const T> k, v;       // [m - l, d]
   BasicView<const T> pk, pv;     // [l, d]
   T* stats;                      // [n] log Σ_j exp(s_j): what backward needs to have the probabilities again
   T* kept;                       // [n, m] the probabilities themselves, where the policy is to keep them, else null
   Mask mask;
   Index mask_start;              // of the mask's element for (0, 0)
-  T* scratch;                    // attention_scratch(n, l, d) numbers
+  T* scratch;                    // attention_scratch(m, d) numbers
+};
+
+// The best of one query so far: those whose score is above `least` are appended; full() is called when `room` are there, makes room
+// and raises `least`.
+template <class T>
+struct Found {
+  T score;
+  Index id;
+};
+template <class T>
+struct Best {
+  T least;
+  Found<T>* found;
+  Index count, room, wanted;
+  void (*full)(Best*);
+};
+// One way of holding vectors of width k for exact search, in strips of `strip` vectors (cpu/search.hpp). A score is in units that
+// prepare() gives for each query.
+template <class T>
+struct Store {
+  Index strip;
+  Index fill;                                                         // entries of `best`: the queries, filled up to a multiple of this
+  Index (*size)(Index n, Index k);                                    // bytes of a block of n vectors
+  void (*put)(BasicView<const T> x, void* block, Index at);           // x becomes the vectors from `at` on
+  Index (*query_size)(Index m, Index k);                              // bytes of m queries
+  void (*prepare)(BasicView<const T> q, void* queries, T* units);
+  // Vectors [first, last) of a block, called id and on, with m queries; `first` begins a strip.
+  void (*search)(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id, Best<T>* best);
 };
 
 template <class T>
@@ -47,7 +76,7 @@ struct Table {
                        void* scratch);
 
   // --- attention -----------------------------------------------------------------------------------------------------------
-  Index (*attention_scratch)(Index n, Index l, Index d);
+  Index (*attention_scratch)(Index m, Index d);
   void (*attention)(const Head<T>& h, BasicView<T> y);
   // dpk, dpv accumulate and may be empty
   void (*attention_backward)(const Head<T>& h, BasicView<const T> dy, BasicView<T> dq, BasicView<T> dk, BasicView<T> dv, BasicView<T> dpk,
@@ -66,6 +95,9 @@ struct Table {
   void (*dropout)(Mask mask, Index start, BasicView<T> y);
   void (*column_sums_add)(BasicView<const T> x, Index first, Index last, T* g);
   void (*adam)(const Adam& rule, std::uint64_t step, double gradient_scale, Index n, const T* g, T* m, T* v, T* w);
+
+  // --- exact search: vectors held as they are, in bf16, in int8 (the latter two under float only) -----------------------------
+  Store<T> plain, in_bf16, in_int8;
 };
 
 }  // namespace towpath::kernels

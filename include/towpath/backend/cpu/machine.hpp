@@ -25,8 +25,9 @@ struct Machine {
     m.avx512 = m.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
     unsigned a = 0, b = 0, c = 0, d = 0;
-    if (m.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) m.avx512_bf16 = (a >> 5 & 1u) != 0;
-    if (m.avx512_bf16 && __get_cpuid_count(7, 0, &a, &b, &c, &d)) m.amx = (d >> 22 & 1u) && (d >> 24 & 1u) && tiles_permitted();
+    // both are taken to bring the instructions for bytes too, which every machine so far does
+    if (m.avx512 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) m.avx512_bf16 = (a >> 5 & 1u) && __builtin_cpu_supports("avx512vnni");
+    if (m.avx512_bf16 && __get_cpuid_count(7, 0, &a, &b, &c, &d)) m.amx = (d >> 22 & 1u) && (d >> 24 & 1u) && (d >> 25 & 1u) && tiles_permitted();
 #endif
     return m;
   }

@@ -6,6 +6,7 @@
 #include "towpath/backend/cpu/kernels.hpp"
 #include "towpath/backend/cpu/machine.hpp"
 #include "towpath/backend/cpu/rowwise.hpp"
+#include "towpath/backend/cpu/search.hpp"
 #include "towpath/backend/cpu/tile.hpp"
 
 #include <cstddef>
@@ -59,6 +60,11 @@ kernels::Table<T> table() {
   k.dropout = &dropout<T>;
   k.column_sums_add = &column_sums_add<T>;
   k.adam = &adam<T>;
+  k.plain = strips::store<strips::Plain<T>>();
+  if constexpr (sizeof(T) == 4) {
+    k.in_bf16 = strips::store<strips::Widened>();
+    k.in_int8 = strips::store<strips::Bytes>();
+  }
   return k;
 }
 
@@ -81,9 +87,14 @@ std::span<const kernels::Table<T>> tables() {
     if constexpr (sizeof(T) == 4) {
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
       with_bf16("amx", &half_width::product_amx, &half_width::scratch);
+#if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
+      t.of[t.count - 1].in_bf16 = strips::tiles_store<strips::Dotted>();
+      t.of[t.count - 1].in_int8 = strips::tiles_store<strips::Bytes>();
+#endif
 #endif
 #if defined(__AVX512BF16__)
       with_bf16("avx512_bf16", &half_width::product_dotted, &half_width::scratch);
+      t.of[t.count - 1].in_bf16 = strips::store<strips::Dotted>();
 #endif
     }
     t.of[t.count++] = table<T>();

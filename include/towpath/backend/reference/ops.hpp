@@ -233,39 +233,43 @@ struct Ops {
   // --- attention (Vaswani et al. 2017) ---------------------------------------------------------------------------------
   // For each sequence of n tokens and each head of width d, with a prefix of l rows (l may be 0):
   //   p = softmax_j( q · [pk; k]_jᵀ / √d ),   y = mask(p) [pv; v]                    p [n, l + n], one after another in `saved`
-  // saved: heads x n x (l + n) numbers per sequence, in the order sequence, head, row.
-  static Index attention_saved(const Sequences& s, Index heads, Index prefix) {
+  // With `firsts` there is one query for each sequence, in row s of q and y (zeros for a sequence without tokens), else as many as tokens.
+  // saved: heads x queries x (l + n) numbers per sequence, in the order sequence, head, row.
+  static Index attention_queries(const Sequences& s, Index i, bool firsts) { return firsts ? (s.length(i) > 0) : s.length(i); }
+  static Index attention_saved(const Sequences& s, Index heads, Index prefix, bool firsts = false) {
     Index n = 0;
-    for (Index i = 0; i < s.count(); ++i) n += heads * s.length(i) * (prefix + s.length(i));
+    for (Index i = 0; i < s.count(); ++i) n += heads * attention_queries(s, i, firsts) * (prefix + s.length(i));
     return n;
   }
   template <class Env>
-  static void attention(Env& env, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, W y, W saved) {
+  static void attention(Env& env, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, W y, W saved, bool firsts = false) {
     const Index d = q.columns / heads, l = pk.rows;
     const T scale = T(1) / std::sqrt(T(d));
     env.rows(heads, 1, [&](Index head, Index) {
       for (Index seq = 0, at = 0; seq < s.count(); ++seq) {
-        const Index n = s.length(seq), b = s.begin(seq), c = head * d;
-        for (Index i = 0; i < n; ++i) {
-          T* p = saved.data + at + (head * n + i) * (l + n);
+        const Index n = s.length(seq), b = s.begin(seq), c = head * d, queries = attention_queries(s, seq, firsts), first = firsts ? seq : b;
+        if (firsts && n == 0)
+          for (Index x = 0; x < d; ++x) y.row(seq)[c + x] = 0;
+        for (Index i = 0; i < queries; ++i) {
+          T* p = saved.data + at + (head * queries + i) * (l + n);
           T top = -std::numeric_limits<T>::infinity(), sum = 0;
           for (Index j = 0; j < l + n; ++j) {
             const T* key = j < l ? pk.row(j) + c : k.row(b + j - l) + c;
             T dot = 0;
-            for (Index x = 0; x < d; ++x) dot += q.row(b + i)[c + x] * key[x];
+            for (Index x = 0; x < d; ++x) dot += q.row(first + i)[c + x] * key[x];
             p[j] = dot * scale;
             top = p[j] > top ? p[j] : top;
           }
           for (Index j = 0; j < l + n; ++j) sum += p[j] = std::exp(p[j] - top);
-          for (Index x = 0; x < d; ++x) y.row(b + i)[c + x] = 0;
+          for (Index x = 0; x < d; ++x) y.row(first + i)[c + x] = 0;
           for (Index j = 0; j < l + n; ++j) {
             p[j] /= sum;
             const T kept = p[j] * T(mask(static_cast<std::uint64_t>(p - saved.data + j)));
             const T* value = j < l ? pv.row(j) + c : v.row(b + j - l) + c;
-            for (Index x = 0; x < d; ++x) y.row(b + i)[c + x] += kept * value[x];
+            for (Index x = 0; x < d; ++x) y.row(first + i)[c + x] += kept * value[x];
           }
         }
-        at += heads * n * (l + n);
+        at += heads * queries * (l + n);
       }
     });
   }
@@ -273,22 +277,24 @@ struct Ops {
   //   dq_i = Σ_j ds_ij k_j / √d,    dk_j = Σ_i ds_ij q_i / √d;    dpk and dpv ACCUMULATE over sequences
   template <class Env>
   static void attention_backward(Env& env, V dy, V q, V k, V v, V pk, V pv, const Sequences& s, Index heads, Mask mask, V saved,
-                                 W dq, W dk, W dv, W dpk, W dpv) {
+                                 W dq, W dk, W dv, W dpk, W dpv, bool firsts = false) {
     const Index d = q.columns / heads, l = pk.rows;
     const T scale = T(1) / std::sqrt(T(d));
     env.rows(heads, 1, [&](Index head, Index) {
       const Index c = head * d;
       for (Index seq = 0, at = 0; seq < s.count(); ++seq) {
-        const Index n = s.length(seq), b = s.begin(seq);
+        const Index n = s.length(seq), b = s.begin(seq), queries = attention_queries(s, seq, firsts), first = firsts ? seq : b;
         for (Index i = b; i < b + n; ++i)
-          for (Index x = c; x < c + d; ++x) dq.row(i)[x] = dk.row(i)[x] = dv.row(i)[x] = 0;
-        for (Index i = 0; i < n; ++i) {
-          const T* p = saved.data + at + (head * n + i) * (l + n);
+          for (Index x = c; x < c + d; ++x) dk.row(i)[x] = dv.row(i)[x] = 0;
+        for (Index i = first; i < first + (firsts ? 1 : n); ++i)
+          for (Index x = c; x < c + d; ++x) dq.row(i)[x] = 0;
+        for (Index i = 0; i < queries; ++i) {
+          const T* p = saved.data + at + (head * queries + i) * (l + n);
           const auto masked = [&](Index j) { return T(mask(static_cast<std::uint64_t>(p - saved.data + j))); };
           const auto dp = [&](Index j) {
             const T* value = j < l ? pv.row(j) + c : v.row(b + j - l) + c;
             T dot = 0;
-            for (Index x = 0; x < d; ++x) dot += dy.row(b + i)[c + x] * value[x];
+            for (Index x = 0; x < d; ++x) dot += dy.row(first + i)[c + x] * value[x];
             return dot * masked(j);
           };
           T mean = 0;
@@ -299,13 +305,13 @@ struct Ops {
             T* dkey = j < l ? (dpk.empty() ? nullptr : dpk.row(j) + c) : dk.row(b + j - l) + c;
             T* dvalue = j < l ? (dpv.empty() ? nullptr : dpv.row(j) + c) : dv.row(b + j - l) + c;
             for (Index x = 0; x < d; ++x) {
-              dq.row(b + i)[c + x] += ds * key[x];
-              if (dkey) dkey[x] += ds * q.row(b + i)[c + x];
-              if (dvalue) dvalue[x] += kept * dy.row(b + i)[c + x];
+              dq.row(first + i)[c + x] += ds * key[x];
+              if (dkey) dkey[x] += ds * q.row(first + i)[c + x];
+              if (dvalue) dvalue[x] += kept * dy.row(first + i)[c + x];
             }
           }
         }
-        at += heads * n * (l + n);
+        at += heads * queries * (l + n);
       }
     });
   }
@@ -335,6 +341,13 @@ struct Ops {
   static void pool_first_backward(Env& env, V dy, const Sequences& s, W dx) {
     each(env, s.count(), dy.columns, [&](Index i, Index j) {
       for (Index t = s.begin(i); t < s.begin(i) + s.length(i); ++t) dx.row(t)[j] = t == s.begin(i) ? dy.row(i)[j] : T(0);
+    });
+  }
+  // y[first] += x[s]
+  template <class Env>
+  static void add_first(Env& env, V x, const Sequences& s, W y) {
+    each(env, s.count(), x.columns, [&](Index i, Index j) {
+      if (s.length(i)) y.row(s.begin(i))[j] += x.row(i)[j];
     });
   }
   // max: y[s,j] = max_t x[t,j];   the gradient goes to the first token that has the maximum (x and y are read again)

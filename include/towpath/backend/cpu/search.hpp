@@ -1,0 +1,538 @@
+// Exact search: scores of many vectors for some queries, keeping only what may belong to a query's best. Vectors lie in strips of as many as
+// fill 64 bytes side by side (16 under float): rows of 64 bytes, one neighbour (float), two (bf16) or four (int8) of each vector's numbers
+// per row, whatever the instruction set. So a strip is read from memory once, in order, for all queries; sums stay in
+// registers (or tiles), are compared with the query's least there, and are written nowhere unless one passes.
+//   as they are   s = q · x, one sum in the order of the numbers
+//   bf16          s = q · bf16(x) in float; q is bf16 too where vdpbf16ps or tiles multiply
+//   int8          x ≈ a x', q ≈ b q' with a = max |x| / 127: s = a b (q' · x'), the sum exact. Stored is x' + 128: the instructions multiply
+//                 unsigned by signed bytes; 128 Σ q' comes off the start of each sum.
+// A vector's score does not depend on what else is searched for or in.
+#pragma once
+
+#include "towpath/backend/cpu/tile.hpp"
+#include "towpath/tensor/dtype.hpp"
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace towpath {
+inline namespace TOWPATH_ISA {
+namespace cpu {
+namespace strips {
+
+inline constexpr Index line = 64;  // bytes
+template <class T>
+inline constexpr Index lanes = line / static_cast<Index>(sizeof(T));
+inline constexpr Index fill = 96;  // a set of queries is filled up to a multiple of this: whole groups of 6, 8 and 32
+
+inline Index rounded(Index n, Index to) { return (n + to - 1) / to * to; }
+
+inline float largest(const float* x, Index k) {
+  float most = 0;
+  for (Index t = 0; t < k; ++t) {
+    const float size = x[t] < 0 ? -x[t] : x[t];
+    most = size > most ? size : most;
+  }
+  return most;
+}
+inline int nearest(float x) {  // to a whole number in [-127, 127]
+  const float away = x < 0 ? x - 0.5f : x + 0.5f;
+  return away < 127.5f ? (away > -127.5f ? static_cast<int>(away) : -127) : 127;
+}
+
+// --- ways to hold and multiply ------------------------------------------------------------------------------------------------
+// `rows(k)` lines hold 64 bytes' worth of vectors of width k; `store` writes one vector; `left` prepares line t of a query; `right`
+// loads a vector of lanes, `add` multiplies it in.
+
+template <class T>
+struct Plain {
+  using Score = T;
+  using Left = T;
+  using Sum = simd::Batch<T>;
+  using Right = Sum;
+  static constexpr Index tail = 0;  // lines behind the rows
+
+  static Index rows(Index k) { return k; }
+  static void store(const T* x, Index k, char* to) {
+    for (Index t = 0; t < k; ++t) std::memcpy(to + t * line, x + t, sizeof(T));
+  }
+  static Left left(const T* q, Index t, Index, T) { return q[t]; }
+  static Right right(const char* p) { return simd::load<T>(reinterpret_cast<const T*>(p)); }
+  static Sum add(Sum s, const Left& l, const Right& r) { return xsimd::fma(Sum(l), r, s); }
+};
+
+// bf16 in memory, widened in registers.
+struct Widened {
+  using Score = float;
+  struct Left {
+    float even, odd;
+  };
+  using Sum = simd::Batch<float>;
+  struct Right {
+    Sum even, odd;
+  };
+  static constexpr Index tail = 0;
+
+  static Index rows(Index k) { return rounded(k, 32) / 2; }
+  static void store(const float* x, Index k, char* to) {
+    for (Index t = 0; t < rows(k); ++t) {
+      const bf16 pair[2] = {2 * t < k ? bf16(x[2 * t]) : bf16{}, 2 * t + 1 < k ? bf16(x[2 * t + 1]) : bf16{}};
+      std::memcpy(to + t * line, pair, sizeof pair);
+    }
+  }
+  static Left left(const float* q, Index t, Index k, float) { return {2 * t < k ? q[2 * t] : 0, 2 * t + 1 < k ? q[2 * t + 1] : 0}; }
+  static Right right(const char* p) {
+    using U = simd::Batch<std::uint32_t>;
+    const U pairs = U::load_unaligned(reinterpret_cast<const std::uint32_t*>(p));
+    return {xsimd::bitwise_cast<Sum>(pairs << 16), xsimd::bitwise_cast<Sum>(pairs & U(0xffff0000u))};
+  }
+  static Sum add(Sum s, const Left& l, const Right& r) { return xsimd::fma(Sum(l.odd), r.odd, xsimd::fma(Sum(l.even), r.even, s)); }
+};
+
+#if defined(__AVX512BF16__)
+struct Dotted : Widened {
+  using Left = std::uint32_t;
+  using Right = __m512bh;
+  static Left left(const float* q, Index t, Index k, float) {
+    const bf16 pair[2] = {2 * t < k ? bf16(q[2 * t]) : bf16{}, 2 * t + 1 < k ? bf16(q[2 * t + 1]) : bf16{}};
+    return std::bit_cast<Left>(pair);
+  }
+  static Right right(const char* p) { return std::bit_cast<__m512bh>(_mm512_loadu_si512(p)); }
+  static Sum add(Sum s, Left l, Right r) { return _mm512_dpbf16_ps(s, std::bit_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(l))), r); }
+};
+#endif
+
+struct Bytes {
+  using Score = float;
+  using Sum = simd::Batch<std::int32_t>;
+  static constexpr Index tail = 1;  // the a of each vector
+
+  static Index rows(Index k) { return rounded(k, 64) / 4; }
+  static void store(const float* x, Index k, char* to) {
+    const float most = largest(x, k), a = most / 127, up = most > 0 ? 127 / most : 0;
+    for (Index t = 0; t < rows(k); ++t) {
+      std::uint8_t four[4];
+      for (Index i = 0; i < 4; ++i) four[i] = static_cast<std::uint8_t>(128 + (4 * t + i < k ? nearest(x[4 * t + i] * up) : 0));
+      std::memcpy(to + t * line, four, sizeof four);
+    }
+    std::memcpy(to + rows(k) * line, &a, sizeof a);
+  }
+  static int number(const float* q, Index t, Index k, float up) { return t < k ? nearest(q[t] * up) : 0; }
+
+#if defined(__AVX512VNNI__)
+  using Left = std::uint32_t;
+  using Right = __m512i;
+  static Left left(const float* q, Index t, Index k, float up) {
+    std::int8_t four[4];
+    for (Index i = 0; i < 4; ++i) four[i] = static_cast<std::int8_t>(number(q, 4 * t + i, k, up));
+    return std::bit_cast<Left>(four);
+  }
+  static Right right(const char* p) { return _mm512_loadu_si512(p); }
+  static Sum add(Sum s, Left l, Right r) { return _mm512_dpbusd_epi32(s, r, _mm512_set1_epi32(static_cast<int>(l))); }
+#elif defined(__SSE2__)
+  // Two times two neighbours as 16-bit numbers: a sum of two products of a byte by a byte fits in 32 bits, in 16 it would not.
+  struct Left {
+    std::int32_t even, odd;
+  };
+  static Left left(const float* q, Index t, Index k, float up) {
+    const auto two = [&](Index i, Index j) {
+      const std::int16_t pair[2] = {static_cast<std::int16_t>(number(q, 4 * t + i, k, up)), static_cast<std::int16_t>(number(q, 4 * t + j, k, up))};
+      return std::bit_cast<std::int32_t>(pair);
+    };
+    return {two(0, 2), two(1, 3)};
+  }
+#if defined(__AVX512BW__)
+  struct Right {
+    __m512i even, odd;
+  };
+  static Right right(const char* p) {
+    const __m512i four = _mm512_loadu_si512(p);
+    return {_mm512_and_si512(four, _mm512_set1_epi16(255)), _mm512_srli_epi16(four, 8)};
+  }
+  static __m512i both(__m512i s, const Left& l, const Right& r) {
+    return _mm512_add_epi32(s, _mm512_add_epi32(_mm512_madd_epi16(r.even, _mm512_set1_epi32(l.even)), _mm512_madd_epi16(r.odd, _mm512_set1_epi32(l.odd))));
+  }
+#elif defined(__AVX2__)
+  struct Right {
+    __m256i even, odd;
+  };
+  static Right right(const char* p) {
+    const __m256i four = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    return {_mm256_and_si256(four, _mm256_set1_epi16(255)), _mm256_srli_epi16(four, 8)};
+  }
+  static __m256i both(__m256i s, const Left& l, const Right& r) {
+    return _mm256_add_epi32(s, _mm256_add_epi32(_mm256_madd_epi16(r.even, _mm256_set1_epi32(l.even)), _mm256_madd_epi16(r.odd, _mm256_set1_epi32(l.odd))));
+  }
+#else
+  struct Right {
+    __m128i even, odd;
+  };
+  static Right right(const char* p) {
+    const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm_and_si128(four, _mm_set1_epi16(255)), _mm_srli_epi16(four, 8)};
+  }
+  static __m128i both(__m128i s, const Left& l, const Right& r) {
+    return _mm_add_epi32(s, _mm_add_epi32(_mm_madd_epi16(r.even, _mm_set1_epi32(l.even)), _mm_madd_epi16(r.odd, _mm_set1_epi32(l.odd))));
+  }
+#endif
+  static Sum add(Sum s, const Left& l, const Right& r) { return both(s, l, r); }
+#else
+  struct Left {
+    std::int32_t of[4];
+  };
+  struct Right {
+    Sum of[4];
+  };
+  static Left left(const float* q, Index t, Index k, float up) {
+    return {{number(q, 4 * t, k, up), number(q, 4 * t + 1, k, up), number(q, 4 * t + 2, k, up), number(q, 4 * t + 3, k, up)}};
+  }
+  static Right right(const char* p) {
+    using U = simd::Batch<std::uint32_t>;
+    const U four = U::load_unaligned(reinterpret_cast<const std::uint32_t*>(p)), byte(255u);
+    return {{xsimd::bitwise_cast<Sum>(four & byte), xsimd::bitwise_cast<Sum>((four >> 8) & byte), xsimd::bitwise_cast<Sum>((four >> 16) & byte),
+             xsimd::bitwise_cast<Sum>(four >> 24)}};
+  }
+  static Sum add(Sum s, const Left& l, const Right& r) {
+    for (int i = 0; i < 4; ++i) s = s + Sum(l.of[i]) * r.of[i];
+    return s;
+  }
+#endif
+};
+
+// --- vectors and queries in memory --------------------------------------------------------------------------------------------
+template <class Way>
+Index strip_bytes(Index k) {
+  return (Way::rows(k) + Way::tail) * line;
+}
+template <class Way>
+Index size(Index n, Index k) {
+  constexpr Index w = lanes<typename Way::Score>;
+  return (n + w - 1) / w * strip_bytes<Way>(k);
+}
+// x becomes the vectors from `at` on.
+template <class Way>
+void put(BasicView<const typename Way::Score> x, void* block, Index at) {
+  constexpr Index w = lanes<typename Way::Score>;
+  for (Index i = 0; i < x.rows; ++i) {
+    char* lane = static_cast<char*>(block) + (at + i) / w * strip_bytes<Way>(x.columns) + (at + i) % w * static_cast<Index>(sizeof(typename Way::Score));
+    Way::store(x.row(i), x.columns, lane);
+  }
+}
+
+// Queries: the start of each one's sums, then groups of tile_rows queries [line][query], then those that are too few for a group one by one.
+struct Split {
+  Index groups, alone;
+  explicit Split(Index m) : groups(m / tile_rows), alone(m % tile_rows) {
+    if (alone > 2) {
+      ++groups;
+      alone = 0;
+    }
+  }
+};
+template <class Way>
+Index query_size(Index m, Index k) {
+  return rounded(m, fill) * (4 + Way::rows(k) * static_cast<Index>(sizeof(typename Way::Left)));
+}
+template <class Way>
+void prepare(BasicView<const typename Way::Score> q, void* to, typename Way::Score* units) {
+  using T = typename Way::Score;
+  using Left = typename Way::Left;
+  const Index k = q.columns, rows = Way::rows(k);
+  auto* start = static_cast<std::int32_t*>(to);
+  auto* out = reinterpret_cast<Left*>(start + rounded(q.rows, fill));
+  const Split split(q.rows);
+  for (Index i = 0; i < split.groups * tile_rows + split.alone; ++i) {
+    const bool grouped = i < split.groups * tile_rows;
+    Left* at = grouped ? out + i / tile_rows * tile_rows * rows + i % tile_rows : out + i * rows;
+    const Index apart = grouped ? tile_rows : 1;
+    start[i] = 0;
+    if (i >= q.rows) {
+      for (Index t = 0; t < rows; ++t) at[t * apart] = Left{};
+      continue;
+    }
+    T up = 0;
+    units[i] = 1;
+    if constexpr (Way::tail > 0) {
+      const T most = largest(q.row(i), k);
+      up = most > 0 ? 127 / most : 0;
+      units[i] = most / 127;
+      for (Index t = 0; t < k; ++t) start[i] -= 128 * nearest(q.row(i)[t] * up);
+    }
+    for (Index t = 0; t < rows; ++t) at[t * apart] = Way::left(q.row(i), t, k, up);
+  }
+}
+
+// --- scores ---------------------------------------------------------------------------------------------------------------------
+template <class T>
+void offer(kernels::Best<T>& best, T score, Index id) {
+  if (!(score > best.least)) return;
+  best.found[best.count] = {score, id};
+  if (++best.count == best.room) best.full(&best);
+}
+template <class T>
+[[gnu::noinline]] void offer_all(kernels::Best<T>* best, Index queries, const T* scores, Index stride, Index columns, Index id) {
+  using B = simd::Batch<T>;
+  constexpr Index w = simd::width<T>;
+  for (Index i = 0; i < queries; ++i)
+    for (Index j = 0; j < columns; j += w) {
+      const T* s = scores + i * stride + j;
+      if (xsimd::any(simd::load<T>(s) > B(best[i].least)))
+        for (Index c = 0; c < std::min(w, columns - j); ++c) offer(best[i], s[c], id + j + c);
+    }
+}
+
+// What will be read next: so many lines for every eight of this tile.
+struct Ahead {
+  const char* from;
+  Index lines;
+};
+inline constexpr Index stretch = 8;
+
+// R queries by V vectors of lanes, which are vectors `id` and on; p[v] is where they begin, `columns` how many of them there are.
+template <class Way, int R, int V>
+[[gnu::noinline]] void tile(const typename Way::Left* q, const std::int32_t* start, const char* const* p, Index rows, Ahead ahead, Index id, Index columns,
+                            kernels::Best<typename Way::Score>* best) {
+  using T = typename Way::Score;
+  using B = simd::Batch<T>;
+  using Sum = typename Way::Sum;
+  constexpr Index w = simd::width<T>;
+  Sum s[R][V];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) s[i][v] = Sum(static_cast<typename Sum::value_type>(start[i]));
+  const char* next = ahead.from;
+  const char* at[V];
+  for (int v = 0; v < V; ++v) at[v] = p[v];
+  for (Index t = 0; t < rows;) {
+#if defined(__GNUC__)
+    for (Index l = 0; l < ahead.lines; ++l, next += line) __builtin_prefetch(next, 0, 2);
+#endif
+    for (const Index end = std::min(rows, t + stretch); t < end; ++t, q += R) {
+      typename Way::Right right[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) right[v] = Way::right(at[v] + t * line);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) s[i][v] = Way::add(s[i][v], q[i], right[v]);
+    }
+  }
+  B score[R][V];
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+    if constexpr (Way::tail > 0) {
+      const B scale = simd::load<T>(reinterpret_cast<const T*>(at[v] + rows * line));
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) score[i][v] = xsimd::to_float(s[i][v]) * scale;
+    } else {
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) score[i][v] = s[i][v];
+    }
+  }
+  xsimd::batch_bool<T, typename B::arch_type> passes = score[0][0] > B(best[0].least);
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i) {
+    const B least(best[i].least);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) passes = passes | (score[i][v] > least);
+  }
+  if (!xsimd::any(passes)) return;
+  alignas(64) T scores[R * V * w];
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) simd::store<T>(score[i][v], scores + (i * V + v) * w);
+  offer_all<T>(best, R, scores, V * w, columns, id);
+}
+
+// Vectors [first, last) of a block, called id and on; `first` begins a strip. `best` is filled up as the queries are.
+template <class Way>
+void search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id, kernels::Best<typename Way::Score>* best) {
+  using T = typename Way::Score;
+  constexpr Index w = simd::width<T>, wide = tile_vectors * w, in_strip = lanes<T>;
+  const Index rows = Way::rows(k), strip = strip_bytes<Way>(k);
+  const auto* start = static_cast<const std::int32_t*>(queries);
+  const auto* q = reinterpret_cast<const typename Way::Left*>(start + rounded(m, fill));
+  const Split split(m);
+  const auto place = [&](Index c) {
+    return static_cast<const char*>(block) + c / in_strip * strip + c % in_strip * static_cast<Index>(sizeof(T));
+  };
+  const Index passes = split.groups + split.alone, stretches = (rows + stretch - 1) / stretch;
+  const Index lines = tile_vectors * strip * w / in_strip / line, each = (lines + passes * stretches - 1) / (passes * stretches);
+  const char* const end = place((last - 1) / in_strip * in_strip) + strip;
+  for (Index j = first; j < last;) {
+    const Index columns = std::min(wide, last - j), vectors = columns == wide ? tile_vectors : 1, taken = std::min(vectors * w, columns);
+    const char* p[tile_vectors];
+    for (Index v = 0; v < vectors; ++v) p[v] = place(j + v * w);
+    Ahead ahead{place(j + wide), each};
+    const auto tiles = [&]<int R>(std::integral_constant<int, R>, Index i) {
+      if (ahead.from + each * stretches * line > end) ahead.lines = 0;
+      if (vectors == tile_vectors) tile<Way, R, tile_vectors>(q + i * rows, start + i, p, rows, ahead, id + j - first, taken, best + i);
+      else tile<Way, R, 1>(q + i * rows, start + i, p, rows, ahead, id + j - first, taken, best + i);
+      ahead.from += each * stretches * line;
+    };
+    for (Index g = 0; g < split.groups; ++g) tiles(std::integral_constant<int, tile_rows>{}, g * tile_rows);
+    for (Index i = split.groups * tile_rows; i < m; ++i) tiles(std::integral_constant<int, 1>{}, i);
+    j += taken;
+  }
+}
+
+template <class Way>
+kernels::Store<typename Way::Score> store() {
+  return {lanes<typename Way::Score>, fill, &size<Way>, &put<Way>, &query_size<Way>, &prepare<Way>, &search<Way>};
+}
+
+// --- tiles -----------------------------------------------------------------------------------------------------------------------
+#if defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512BF16__) && defined(__AVX512VNNI__)
+// 32 queries by 32 vectors at a time: four tiles of sums, two of queries, two of vectors. A tile of vectors is 16 lines of a strip as they lie;
+// a tile of queries is made to be 16 lines too, one query each.
+template <class Way>
+inline constexpr bool whole_numbers = Way::tail > 0;
+
+template <class Way>
+Index tiles_query_size(Index m, Index k) {
+  return rounded(m, fill) * (4 + Way::rows(k) * 4);
+}
+template <class Way>
+void tiles_prepare(BasicView<const float> q, void* to, float* units) {
+  const Index k = q.columns, rows = Way::rows(k);
+  auto* start = static_cast<std::int32_t*>(to);
+  auto* out = reinterpret_cast<std::uint32_t*>(start + rounded(q.rows, fill));
+  for (Index i = 0; i < rounded(q.rows, 32); ++i) {
+    float up = 0;
+    start[i] = 0;
+    if (i < q.rows) {
+      units[i] = 1;
+      if constexpr (whole_numbers<Way>) {
+        const float most = largest(q.row(i), k);
+        up = most > 0 ? 127 / most : 0;
+        units[i] = most / 127;
+        for (Index t = 0; t < k; ++t) start[i] -= 128 * nearest(q.row(i)[t] * up);
+      }
+    }
+    for (Index t = 0; t < rows; ++t) out[(i / 16 * rows + t / 16 * 16 + i % 16) * 16 + t % 16] = i < q.rows ? Way::left(q.row(i), t, k, up) : 0;
+  }
+}
+
+// Scores of queries [from, to) of 32 out of the sums of 32 x 32.
+template <class Way>
+[[gnu::always_inline]] inline __mmask16 passing(const float* sums, const std::int32_t* start, const kernels::Best<float>* best, __m512 scale0, __m512 scale1,
+                                                Index i) {
+  __m512 s0, s1;
+  if constexpr (whole_numbers<Way>) {
+    const __m512i from = _mm512_set1_epi32(start[i]);
+    s0 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sums + i * 32), from)), scale0);
+    s1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sums + i * 32 + 16), from)), scale1);
+  } else {
+    s0 = _mm512_load_ps(sums + i * 32);
+    s1 = _mm512_load_ps(sums + i * 32 + 16);
+  }
+  const __m512 least = _mm512_set1_ps(best[i].least);
+  return static_cast<__mmask16>(_mm512_cmp_ps_mask(s0, least, _CMP_GT_OQ) | _mm512_cmp_ps_mask(s1, least, _CMP_GT_OQ));
+}
+// What was summed up last and is not looked at yet.
+struct Pending {
+  float* sums;
+  const std::int32_t* start;
+  kernels::Best<float>* best;
+  __m512 scale0, scale1;
+  Index id, columns;
+};
+template <class Way>
+[[gnu::noinline]] void offer_pending(const Pending& p) {
+  if constexpr (whole_numbers<Way>)
+    for (Index i = 0; i < 32; ++i) {
+      float* s = p.sums + i * 32;
+      const __m512i from = _mm512_set1_epi32(p.start[i]);
+      _mm512_store_ps(s, _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(s), from)), p.scale0));
+      _mm512_store_ps(s + 16, _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(s + 16), from)), p.scale1));
+    }
+  offer_all<float>(p.best, 32, p.sums, 32, p.columns, p.id);
+}
+
+template <class Way>
+void tiles_search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id, kernels::Best<float>* best) {
+  const Index rows = Way::rows(k), strip = strip_bytes<Way>(k), deep = rows / 16, pairs = rounded(m, 32) / 32;
+  const auto* start = static_cast<const std::int32_t*>(queries);
+  const auto* q = reinterpret_cast<const char*>(start + rounded(m, fill));
+  const half_width::TileConfiguration configuration;
+  asm volatile("ldtilecfg %0" ::"m"(configuration));
+  alignas(64) float sums[2][32 * 32];
+  const Index each = (2 * strip / line + pairs * deep - 1) / (pairs * deep), look = (32 + deep - 1) / deep;
+  const char* const end = static_cast<const char*>(block) + (last + 15) / 16 * strip;
+  Pending pending{sums[1], start, best, _mm512_setzero_ps(), _mm512_setzero_ps(), 0, 0};
+  bool some = false;
+  int turn = 0;
+  for (Index j = first; j < last; j += 32) {
+    const bool two = j + 16 < last;
+    const char* const b0 = static_cast<const char*>(block) + j / 16 * strip;
+    const char* const b1 = two ? b0 + strip : b0;
+    const char* next = b0 + 2 * strip;
+    for (Index pair = 0; pair < pairs; ++pair, turn ^= 1) {
+      const char *a0 = q + 2 * pair * rows * line, *a1 = a0 + rows * line;
+      const Index lines = next + each * deep * line > end ? 0 : each;
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
+      __mmask16 passes = 0;
+      Index seen = some ? 0 : 32;
+      for (Index t = 0; t < deep; ++t) {
+        for (Index l = 0; l < lines; ++l, next += line) __builtin_prefetch(next, 0, 2);
+        _tile_loadd(4, a0 + t * 1024, 64);
+        _tile_loadd(6, b0 + t * 1024, 64);
+        if constexpr (whole_numbers<Way>) _tile_dpbsud(0, 4, 6);
+        else _tile_dpbf16ps(0, 4, 6);
+        _tile_loadd(5, a1 + t * 1024, 64);
+        if constexpr (whole_numbers<Way>) _tile_dpbsud(2, 5, 6);
+        else _tile_dpbf16ps(2, 5, 6);
+        _tile_loadd(7, b1 + t * 1024, 64);
+        if constexpr (whole_numbers<Way>) {
+          _tile_dpbsud(1, 4, 7);
+          _tile_dpbsud(3, 5, 7);
+        } else {
+          _tile_dpbf16ps(1, 4, 7);
+          _tile_dpbf16ps(3, 5, 7);
+        }
+        // meanwhile, a part of the scores before
+        for (const Index until = std::min<Index>(32, seen + look); seen < until; ++seen)
+          passes = static_cast<__mmask16>(passes | passing<Way>(pending.sums, pending.start, pending.best, pending.scale0, pending.scale1, seen));
+      }
+      if (passes) offer_pending<Way>(pending);
+      float* const to = sums[turn];
+      _tile_stored(0, to, 128);
+      _tile_stored(1, to + 16, 128);
+      _tile_stored(2, to + 512, 128);
+      _tile_stored(3, to + 528, 128);
+      pending.sums = to;
+      pending.start = start + 32 * pair;
+      pending.best = best + 32 * pair;
+      if constexpr (whole_numbers<Way>) {
+        pending.scale0 = _mm512_loadu_ps(b0 + rows * line);
+        pending.scale1 = _mm512_loadu_ps(b1 + rows * line);
+      }
+      pending.id = id + j - first;
+      pending.columns = std::min<Index>(32, last - j);
+      some = true;
+    }
+  }
+  _tile_release();
+  if (some) offer_pending<Way>(pending);
+}
+
+template <class Way>
+kernels::Store<float> tiles_store() {
+  return {lanes<float>, fill, &size<Way>, &put<Way>, &tiles_query_size<Way>, &tiles_prepare<Way>, &tiles_search<Way>};
+}
+#endif
+
+}  // namespace strips
+}  // namespace cpu
+}  // namespace TOWPATH_ISA
+}  // namespace towpath
