@@ -13,8 +13,8 @@ function(towpath_add_kernels)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64|i[3-6]86)$")
     set(avx2_flags -mavx2 -mfma)
     set(avx512_flags ${avx2_flags} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd)
-    set(avx512_bf16_flags ${avx512_flags} -mavx512bf16)
-    set(amx_flags ${avx512_bf16_flags} -mamx-tile -mamx-bf16)
+    set(avx512_bf16_flags ${avx512_flags} -mavx512bf16 -mavx512vnni)
+    set(amx_flags ${avx512_bf16_flags} -mamx-tile -mamx-bf16 -mamx-int8)
     foreach(variant avx2 avx512 avx512_bf16 amx)
       list(JOIN ${variant}_flags " " flags)
       check_cxx_compiler_flag("${flags}" TOWPATH_COMPILES_${variant})
@@ -81,9 +81,11 @@ template void each_table<double>(const Machine&, void*, void (*)(void*, const Ta
   file(CONFIGURE OUTPUT ${folder}/once.cpp @ONLY CONTENT [[
 #define TOWPATH_HOLDS_ONCE
 #include "towpath/base/json.hpp"
+#include "towpath/data/triples.hpp"
 #include "towpath/data/wordpiece.hpp"
 #include "towpath/io/config.hpp"
 #include "towpath/io/safetensors.hpp"
+#include "towpath/metric/ranking.hpp"
 ]])
   add_library(towpath_kernels STATIC ${sources} ${folder}/all.cpp ${folder}/once.cpp)
   add_library(towpath::kernels ALIAS towpath_kernels)

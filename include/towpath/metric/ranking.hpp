@@ -48,14 +48,7 @@ inline double gain(Grades grades) {
 
 // nDCG = Σ g_i / log2(i + 1) over ranks i = 1 … cut, divided by what the best order of all judged documents would reach. The
 // gain is the grade itself, not 2^g - 1; grades below zero add nothing; `level` plays no part.
-inline double ndcg(Grades ranked, Grades judged, Index cut = whole_list) {
-  std::vector<Index> ideal;
-  for (Index g : judged)
-    if (g > 0) ideal.push_back(g);
-  std::sort(ideal.begin(), ideal.end(), [](Index a, Index b) { return a > b; });
-  const double best = detail::gain(detail::top(ideal, cut));
-  return best > 0 ? detail::gain(detail::top(ranked, cut)) / best : 0.0;
-}
+double ndcg(Grades ranked, Grades judged, Index cut = whole_list);
 
 // 1 / rank of the first relevant document; 0 if there is none within the cut.
 inline double reciprocal_rank(Grades ranked, Index cut = whole_list, Index level = 1) {
@@ -135,23 +128,7 @@ constexpr Measure success(Index cut = whole_list) { return {Measure::Kind::succe
 namespace detail {
 
 // The grades (0 or 1) of hits in rank order. A document that comes twice counts once.
-template <class Hits, class Relevant>
-void binary_grades(const Hits& hits, const Relevant& relevant, std::vector<Index>& ranked, std::vector<Index>& judged) {
-  std::vector<Index> ids;
-  for (const auto& r : relevant) ids.push_back(static_cast<Index>(r));
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  judged.assign(ids.size(), 1);
-  ranked.clear();
-  std::vector<bool> found(ids.size());
-  for (const auto& h : hits) {
-    const auto at = std::lower_bound(ids.begin(), ids.end(), static_cast<Index>(h.id));
-    const auto i = static_cast<std::size_t>(at - ids.begin());
-    const bool hit = at != ids.end() && *at == static_cast<Index>(h.id) && !found[i];
-    if (hit) found[i] = true;
-    ranked.push_back(hit);
-  }
-}
+void binary_grades(const std::vector<Index>& hits, std::vector<Index> relevant, std::vector<Index>& ranked, std::vector<Index>& judged);
 
 }  // namespace detail
 
@@ -165,8 +142,10 @@ struct MeanOf {
 
   template <class Hits, class Relevant>
   void add(const Hits& hits, const Relevant& relevant) {
-    std::vector<Index> ranked, judged;
-    detail::binary_grades(hits, relevant, ranked, judged);
+    std::vector<Index> found, wanted, ranked, judged;
+    for (const auto& h : hits) found.push_back(static_cast<Index>(h.id));
+    for (const auto& r : relevant) wanted.push_back(static_cast<Index>(r));
+    detail::binary_grades(found, std::move(wanted), ranked, judged);
     sum += measure(ranked, judged);
     ++queries;
   }
@@ -384,5 +363,34 @@ Evaluation evaluate(const FileRun& run, const FileQrels& qrels, std::vector<Meas
   } const documents{qrels, run, judged};
   return evaluate(rows, qrels.rows, qrels.queries, documents, std::move(measures), protocol);
 }
+
+#ifndef TOWPATH_ELSEWHERE
+
+TOWPATH_ONCE double ndcg(Grades ranked, Grades judged, Index cut) {
+  std::vector<Index> ideal;
+  for (Index g : judged)
+    if (g > 0) ideal.push_back(g);
+  std::sort(ideal.begin(), ideal.end(), [](Index a, Index b) { return a > b; });
+  const double best = detail::gain(detail::top(ideal, cut));
+  return best > 0 ? detail::gain(detail::top(ranked, cut)) / best : 0.0;
+}
+
+TOWPATH_ONCE void detail::binary_grades(const std::vector<Index>& hits, std::vector<Index> relevant, std::vector<Index>& ranked,
+                                        std::vector<Index>& judged) {
+  std::sort(relevant.begin(), relevant.end());
+  relevant.erase(std::unique(relevant.begin(), relevant.end()), relevant.end());
+  judged.assign(relevant.size(), 1);
+  ranked.clear();
+  std::vector<bool> found(relevant.size());
+  for (Index h : hits) {
+    const auto at = std::lower_bound(relevant.begin(), relevant.end(), h);
+    const auto i = static_cast<std::size_t>(at - relevant.begin());
+    const bool hit = at != relevant.end() && *at == h && !found[i];
+    if (hit) found[i] = true;
+    ranked.push_back(hit);
+  }
+}
+
+#endif  // TOWPATH_ELSEWHERE
 
 }  // namespace towpath
