@@ -338,7 +338,7 @@ def report(o, results):
             cells.append(f"{r:,.0f}" + (f" ({100 * r * c['flops'] / top:.0f} %)" if top else ""))
         spread = max(max(s) / min(s) for s in c["seconds"].values()) - 1
         others = max(statistics.median(x) for x in c["others"].values())
-        out.append(f"| {key} | " + " | ".join(cells) + f" | {100 * spread:.0f} % | {100 * others:.0f} % |")
+        out.append(f"| {key} ({c['tokens']:,} tokens) | " + " | ".join(cells) + f" | {100 * spread:.0f} % | {100 * others:.0f} % |")
     out += ["", "spread: slowest sample over fastest, the worst side; others: share of the processors that other programs took, median of the worst side.", ""]
     if results.get("memory"):
         m = results["memory"]
