@@ -1,17 +1,18 @@
 #!/bin/sh
-# What the library costs a compiler: seconds of g++ -O2 (or $CXX $CXXFLAGS) and, by clang, how many templates are instantiated.
+# What the library costs the compiler of a program that links towpath::kernels: seconds of g++ -O2 and, by clang, how many templates are
+# instantiated.
 #   sh bench/compile/compile.sh              seconds (user time, median of 3) and counts
 #   sh bench/compile/compile.sh --gate       counts against bench/compile/gate.txt, 3 % either way; exit code 77 (skipped) without that clang
 #   sh bench/compile/compile.sh --update     writes gate.txt: run it when a change of the counts is meant, and say why in the commit
-# CLANG names clang++, CPPFLAGS what both compilers need to find headers. Counts are of baseline code without kernels linked, so that they do
-# not depend on this machine.
+# CXX and CXXFLAGS name another compiler and its options (headers alone: CXXFLAGS="-std=c++20 -O2 -DNDEBUG -march=native"), CLANG names clang++,
+# CPPFLAGS what both need to find headers. Counts do not depend on the machine: kernels are not among them.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 gate=$here/gate.txt
 programs="include layer repeat segments retriever"
 compiler=${CXX:-g++}
-flags=${CXXFLAGS:--std=c++20 -O2 -DNDEBUG -march=native}
+flags=${CXXFLAGS:--std=c++20 -O2 -DNDEBUG -DTOWPATH_KERNELS}
 temporary=$(mktemp -d)
 trap 'rm -rf "$temporary"' EXIT INT TERM
 
@@ -44,7 +45,7 @@ clang_kind() {
 }
 counts() { # functions, then classes
   # shellcheck disable=SC2086
-  "$clang" -std=c++20 -DNDEBUG ${CPPFLAGS-} -I"$root/include" -c -emit-llvm -Xclang -disable-llvm-passes -ftime-trace -ftime-trace-granularity=0 \
+  "$clang" -std=c++20 -DNDEBUG -DTOWPATH_KERNELS ${CPPFLAGS-} -I"$root/include" -c -emit-llvm -Xclang -disable-llvm-passes -ftime-trace -ftime-trace-granularity=0 \
     "$(source_of "$1")" -o "$temporary/counted.bc"
   for kind in InstantiateFunction InstantiateClass; do
     grep -o "\"name\":\"$kind\"" "$temporary/counted.json" | wc -l | tr -d ' '
