@@ -85,38 +85,55 @@ struct LeafRef {
 };
 
 namespace detail {
+// The one visitor of a model and the one of its gradients: they call back through a pointer, so that whoever goes over the parameters shares
+// one walk per composition, and none who only looks needs a list.
 template <class Env>
-struct LeafList {
-  std::vector<LeafRef<Env>> list;
+struct LeafCall {
+  void* to;
+  void (*found)(void* to, const Path& at, bool trains, bool added, Start start, Tensor<Env>* owned, SharedTensor<Env>* shared);
 
   template <class Tag>
-  void operator()(const Path& at, Tag tag, Tensor<Env>& w) {
-    list.push_back({at.string(), Tag::trains, tag.added, tag.start, &w, nullptr});
+  void operator()(const Path& at, Tag tag, Tensor<Env>& w) const {
+    found(to, at, Tag::trains, tag.added, tag.start, &w, nullptr);
   }
   template <class Tag>
-  void operator()(const Path& at, Tag tag, SharedTensor<Env>& w) {
-    list.push_back({at.string(), Tag::trains, tag.added, tag.start, nullptr, &w});
+  void operator()(const Path& at, Tag tag, SharedTensor<Env>& w) const {
+    found(to, at, Tag::trains, tag.added, tag.start, nullptr, &w);
   }
 };
 template <class Env>
-struct TensorList {
-  std::vector<Tensor<Env>*> list;
+struct TensorCall {
+  void* to;
+  void (*found)(void* to, Tensor<Env>& t);
 
   template <class Tag>
-  void operator()(const Path&, Tag, Tensor<Env>& w) {
-    if constexpr (Tag::trains) list.push_back(&w);
+  void operator()(const Path&, Tag, Tensor<Env>& t) const {
+    if constexpr (Tag::trains) found(to, t);
   }
   template <class Tag, class Other>
-  void operator()(const Path&, Tag, Other&) {}
+  void operator()(const Path&, Tag, Other&) const {}
 };
 }  // namespace detail
 
-// All parameters of a model in the order of visit(). Models say what they live on (`using Environment = Env`); for a bare module name it.
+// f's callback for each parameter of a model, and for each trained tensor of a Grads (or of a moment of one), in the order of visit().
+// Models say what they live on (`using Environment = Env`); for a bare module name it.
+template <class M, class Env = typename M::Environment>
+void each_leaf(const M& model, detail::LeafCall<Env> f) {
+  M::visit(f, Path{}, const_cast<M&>(model));
+}
+template <class M, class Env = typename M::Environment>
+void each_tensor(const typename M::Grads& grads, detail::TensorCall<Env> f) {
+  M::visit(f, Path{}, const_cast<typename M::Grads&>(grads));
+}
+
+// The same as lists.
 template <class M, class Env = typename M::Environment>
 std::vector<LeafRef<Env>> leaves(const M& model) {
-  detail::LeafList<Env> all;
-  M::visit(all, Path{}, const_cast<M&>(model));
-  return std::move(all.list);
+  std::vector<LeafRef<Env>> all;
+  each_leaf<M, Env>(model, {&all, [](void* to, const Path& at, bool trains, bool added, Start start, Tensor<Env>* owned, SharedTensor<Env>* shared) {
+                              static_cast<std::vector<LeafRef<Env>>*>(to)->push_back({at.string(), trains, added, start, owned, shared});
+                            }});
+  return all;
 }
 template <class M, class Env = typename M::Environment>
 std::vector<LeafRef<Env>> trained_leaves(const M& model) {
@@ -124,18 +141,18 @@ std::vector<LeafRef<Env>> trained_leaves(const M& model) {
   std::erase_if(all, [](const auto& l) { return !l.trains; });
   return all;
 }
-// The trained tensors of a Grads (or of a moment of one), in the same order.
 template <class M, class Env = typename M::Environment>
 std::vector<Tensor<Env>*> tensors(const typename M::Grads& grads) {
-  detail::TensorList<Env> all;
-  M::visit(all, Path{}, const_cast<typename M::Grads&>(grads));
-  return std::move(all.list);
+  std::vector<Tensor<Env>*> all;
+  each_tensor<M, Env>(grads, {&all, [](void* to, Tensor<Env>& t) { static_cast<std::vector<Tensor<Env>*>*>(to)->push_back(&t); }});
+  return all;
 }
 
 // zero(grads): before a step.
 template <class G>
 void zero(G& grads) {
-  for (auto* g : tensors<typename G::Module>(grads)) g->clear();
+  using M = typename G::Module;
+  each_tensor<M>(grads, {nullptr, [](void*, Tensor<typename M::Environment>& t) { t.clear(); }});
 }
 
 namespace detail {
@@ -176,9 +193,12 @@ void initialise(M& model, std::uint64_t seed, Fill which = Fill::trained) {
 // The first frozen parameter that has no values yet, or an empty name: what load() would have filled.
 template <class M, class Env = typename M::Environment>
 std::string unloaded(const M& model) {
-  for (const auto& leaf : leaves<M, Env>(model))
-    if (leaf.empty()) return leaf.name;
-  return {};
+  std::string first;
+  each_leaf<M, Env>(model, {&first, [](void* to, const Path& at, bool, bool, Start, Tensor<Env>* owned, SharedTensor<Env>* shared) {
+                              auto& name = *static_cast<std::string*>(to);
+                              if (name.empty() && (owned ? owned->empty() : shared->empty())) name = at.view();
+                            }});
+  return first;
 }
 
 // Lets `to` use the frozen weights of `from` where names and extents agree (the same memory): many models over one backbone. Returns how

@@ -132,7 +132,8 @@ template <class Pass>
 void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved,
                                                                       Grads& g) const {
   const auto [q, p] = sides(saved.embeddings, batch);
-  Tensor<Env> d(q.rows + p.rows, hidden);
+  auto d = env.template take<Env>(q.rows + p.rows, hidden);
+  d.clear();
   Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                                // dq = ds p
   op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                             // dp = dsᵀ q
   if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);

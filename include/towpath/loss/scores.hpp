@@ -2,18 +2,18 @@
 
 #include "towpath/tensor/tensor.hpp"
 
+#include <span>
 #include <utility>
-#include <vector>
 
 namespace towpath {
 
 // What a retriever says of a batch: the similarity of every query with every passage, which passage each query wants, and which
-// others it is known to want too (they are no negatives).
+// others it is known to want too (they are no negatives). The last two are the batch's own lists, which has to be there as long.
 template <class Env>
 struct Scores {
   Tensor<Env> values;                                     // [queries, passages]
-  std::vector<Index> positive;                            // [queries]
-  std::vector<std::pair<Index, Index>> also_relevant;     // (query, passage)
+  std::span<const Index> positive;                        // [queries]
+  std::span<const std::pair<Index, Index>> also_relevant; // (query, passage)
   Env* env = nullptr;
 };
 

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
-#include <vector>
 
 namespace towpath {
 
@@ -55,7 +54,7 @@ struct BertEmbeddings {
       Tensor<Env> sum = env.template take<Env>(tokens.tokens(), Shape::hidden);
       sum.clear();
       op::gather_rows_add(env, word, tokens.ids, sum);
-      op::gather_rows_add(env, position, positions(tokens), sum);
+      op::gather_rows_add(env, position, tokens.positions, sum);
       op::gather_rows_add(env, type, tokens.types, sum);
       Tensor<Env> y = norm.template forward<Over<Pass>>(env, sum, saved.norm);
       if constexpr (Pass::random) {
@@ -79,7 +78,7 @@ struct BertEmbeddings {
       if constexpr (tables_train) {
         const Tensor<Env> d = norm.template backward<Over<Pass>>(env, dy, sum, saved.norm, g.norm);
         op::scatter_rows_add(env, d, tokens.ids, g.word);
-        op::scatter_rows_add(env, d, positions(tokens), g.position);
+        op::scatter_rows_add(env, d, tokens.positions, g.position);
         op::scatter_rows_add(env, d, tokens.types, g.type);
       } else {
         norm.template backward<Over<Pass>>(env, dy, sum, saved.norm, g.norm);
@@ -104,13 +103,6 @@ struct BertEmbeddings {
         for (std::int32_t id : *ids)
           if (id < 0 || id >= rows)
             fail(what + std::to_string(id) + " has no embedding", "the table has " + std::to_string(rows) + " rows", "Use the vocabulary that belongs to the weights");
-    }
-    static std::vector<std::int32_t> positions(const Ragged& tokens) {
-      std::vector<std::int32_t> p;
-      p.reserve(tokens.ids.size());
-      for (Index s = 0; s < tokens.count(); ++s)
-        for (Index t = 0; t < tokens.length(s); ++t) p.push_back(static_cast<std::int32_t>(t));
-      return p;
     }
   };
 };

@@ -32,12 +32,18 @@ public:
   template <class Env>
   void update(Env& env, Net& model, const Grads& grads, double schedule = 1, double gradient_scale = 1) {
     ++steps_;
-    const auto weights = trained_leaves(model);
-    const auto g = tensors<Net>(grads), m = tensors<Net>(first_), v = tensors<Net>(second_);
-    for (std::size_t i = 0; i < weights.size(); ++i) {
+    for (auto* list : {&weights_, &g_, &m_, &v_}) list->clear();
+    each_leaf(model, {&weights_, [](void* to, const Path&, bool trains, bool, Start, Tensor<Env>* owned, SharedTensor<Env>*) {
+                        if (trains) static_cast<List*>(to)->push_back(owned);
+                      }});
+    const auto add = [](void* to, Tensor<Env>& t) { static_cast<List*>(to)->push_back(&t); };
+    each_tensor<Net>(grads, {&g_, add});
+    each_tensor<Net>(first_, {&m_, add});
+    each_tensor<Net>(second_, {&v_, add});
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
       Adam rule = rules_[i];
       rule.rate *= schedule;
-      op::adam_step<Env>(env, rule, steps_, gradient_scale, *g[i], *m[i], *v[i], *weights[i].owned);
+      op::adam_step<Env>(env, rule, steps_, gradient_scale, *g_[i], *m_[i], *v_[i], *weights_[i]);
     }
   }
   // For a model that knows its environment.
@@ -52,10 +58,13 @@ public:
   const Grads& second_moments() const { return second_; }
 
 private:
+  using List = std::vector<Tensor<typename Net::Environment>*>;
+
   Adam rule_;
   std::vector<Adam> rules_;  // for each trained parameter
   Grads first_, second_;
   std::uint64_t steps_ = 0;
+  List weights_, g_, m_, v_;  // of the step under way: who is stepped may have moved since the last, but the room for a list is kept
 };
 
 }  // namespace towpath

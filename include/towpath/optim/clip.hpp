@@ -10,9 +10,15 @@ namespace towpath {
 // The Euclidean norm of all gradients together, summed in the order of visit(), in double.
 template <class M, class Env, class G>
 double gradient_norm(Env& env, const G& grads) {
-  double square = 0;
-  for (const auto* g : tensors<M, Env>(grads)) square += op::square_norm<Env>(env, *g);
-  return std::sqrt(square);
+  struct Sum {
+    Env& env;
+    double square = 0;
+  } sum{env};
+  each_tensor<M, Env>(grads, {&sum, [](void* to, Tensor<Env>& g) {
+                                auto& s = *static_cast<Sum*>(to);
+                                s.square += op::square_norm<Env>(s.env, g);
+                              }});
+  return std::sqrt(sum.square);
 }
 
 // The factor that brings a norm down to `limit` (Pascanu et al. 2013); 1 where it is within, or where there is no limit (0).

@@ -2,16 +2,16 @@
 
 #include "towpath/base/config.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <utility>
+#include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
@@ -61,7 +61,7 @@ public:
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
-    for (auto& [size, p] : free_) Space::release(p);
+    for (const Block& b : free_) Space::release(b.data);
   }
 
   struct Block {
@@ -74,8 +74,8 @@ public:
     const std::size_t size = rounded(bytes);
     {
       std::lock_guard lock(mutex_);
-      if (const auto it = free_.lower_bound(size); it != free_.end() && it->first <= size + size / 2) {
-        const Block b{it->second, it->first};
+      if (const auto it = first_of(size); it != free_.end() && it->size <= size + size / 2) {
+        const Block b = *it;
         free_.erase(it);
         idle_ -= b.size;
         use(b.size);
@@ -89,26 +89,28 @@ public:
   void give(Block b) {
     std::lock_guard lock(mutex_);
     used_ -= b.size;
-    free_.emplace(b.size, b.data);
+    free_.insert(first_of(b.size), b);
     idle_ += b.size;
     while (used_ + idle_ > 2 * most_ && !free_.empty()) {  // the largest first: it is the likeliest to be of a batch long past
-      const auto last = std::prev(free_.end());
-      idle_ -= last->first;
-      Space::release(last->second);
-      free_.erase(last);
+      idle_ -= free_.back().size;
+      Space::release(free_.back().data);
+      free_.pop_back();
     }
   }
-  // How often the system was asked; constant over a steady step.
+  // How often the system was asked. It comes to rest over steps that are alike: no size is fetched oftener than it is in use at once.
   std::size_t fetched() const { return fetched_; }
 
 private:
+  auto first_of(std::size_t size) {
+    return std::lower_bound(free_.begin(), free_.end(), size, [](const Block& b, std::size_t least) { return b.size < least; });
+  }
   void use(std::size_t size) {
     used_ += size;
     most_ = used_ > most_ ? used_ : most_;
   }
 
   std::mutex mutex_;
-  std::multimap<std::size_t, void*> free_;
+  std::vector<Block> free_;  // by size, of equals the last used first; a vector, for its room stays where a tree would ask for a node
   std::size_t fetched_ = 0, used_ = 0, idle_ = 0, most_ = 0;
 };
 

@@ -25,15 +25,17 @@ struct Sequences {
   }
 };
 
-// A ragged batch of token ids (with segment ids beside them, 0 for the first text and 1 for the second of a pair).
+// A ragged batch of token ids; beside them segment ids, 0 for the first text and 1 for the second of a pair, and each token's place in its
+// sequence.
 struct Ragged : Sequences {
-  std::vector<std::int32_t> ids, types;
+  std::vector<std::int32_t> ids, types, positions;
 
   void add(std::span<const std::int32_t> sequence, std::span<const std::int32_t> segments = {}) {
     TOWPATH_CHECK(segments.empty() || segments.size() == sequence.size());
     ids.insert(ids.end(), sequence.begin(), sequence.end());
     if (segments.empty()) types.resize(ids.size(), 0);
     else types.insert(types.end(), segments.begin(), segments.end());
+    for (std::size_t t = 0; t < sequence.size(); ++t) positions.push_back(static_cast<std::int32_t>(t));
     offsets.push_back(static_cast<Index>(ids.size()));
   }
   std::span<const std::int32_t> sequence(Index s) const {

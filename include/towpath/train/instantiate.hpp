@@ -24,6 +24,8 @@
 #define TOWPATH_DETAIL_NAME(n) TowpathInstantiated##n
 #define TOWPATH_DETAIL_INSTANTIATE_AS(storage, Model, Env, Net)                                                                           \
   using Net = Model::On<Env>;                                                                                                             \
+  storage template void towpath::each_leaf<Net, Net::Environment>(const Net&, towpath::detail::LeafCall<Net::Environment>);                \
+  storage template void towpath::each_tensor<Net, Net::Environment>(const Net::Grads&, towpath::detail::TensorCall<Net::Environment>);    \
   storage template std::vector<towpath::LeafRef<Net::Environment>> towpath::leaves<Net, Net::Environment>(const Net&);                    \
   storage template std::vector<towpath::Tensor<Net::Environment>*> towpath::tensors<Net, Net::Environment>(const Net::Grads&);            \
   storage template Net::Output Net::forward<towpath::Learn<false>>(Net::Environment&, const Net::Input&,                                  \

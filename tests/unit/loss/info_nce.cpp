@@ -27,11 +27,11 @@ double by_hand(const std::vector<std::vector<double>>& s, const std::vector<Inde
 }
 
 template <class Env>
-Scores<Env> scores(Env& env, const std::vector<std::vector<double>>& s, std::vector<Index> positive, Pairs also = {}) {
+Scores<Env> scores(Env& env, const std::vector<std::vector<double>>& s, const std::vector<Index>& positive, const Pairs& also = {}) {
   Tensor<Env> t(Index(s.size()), Index(s[0].size()));
   for (Index i = 0; i < t.rows(); ++i)
     for (Index j = 0; j < t.columns(); ++j) t.data()[i * t.columns() + j] = static_cast<typename Env::Scalar>(s[std::size_t(i)][std::size_t(j)]);
-  return {std::move(t), std::move(positive), std::move(also), &env};
+  return {std::move(t), positive, also, &env};
 }
 
 template <class Env>

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 #include <type_traits>
+#include <vector>
 
 using namespace towpath;
 using Env = Reference<double>;
@@ -14,7 +15,9 @@ static_assert(std::is_move_constructible_v<Loss<Env>> && !std::is_copy_construct
 
 TEST_CASE("scores know their environment, their positives and what else is relevant") {
   Env env{{.threads = 1}};
-  const Scores<Env> s{Tensor<Env>(2, 3), {0, 2}, {{0, 1}}, &env};
+  const std::vector<Index> positive{0, 2};
+  const std::vector<std::pair<Index, Index>> also{{0, 1}};
+  const Scores<Env> s{Tensor<Env>(2, 3), positive, also, &env};
   CHECK(s.values.rows() == static_cast<Index>(s.positive.size()));
   CHECK(s.also_relevant.front() == std::pair<Index, Index>{0, 1});
   CHECK(s.env == &env);

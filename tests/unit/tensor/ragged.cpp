@@ -26,6 +26,7 @@ TEST_CASE("sequences lie end to end, an empty one among them") {
   CHECK(r.offsets == std::vector<Index>{0, 3, 3, 4, 6});
   CHECK(r.ids == std::vector<std::int32_t>{101, 5, 102, 7, 8, 9});
   CHECK(r.types == std::vector<std::int32_t>(6, 0));
+  CHECK(r.positions == std::vector<std::int32_t>{0, 1, 2, 0, 0, 1});
   CHECK(r.begin(2) == 3);
   CHECK(r.length(1) == 0);
   CHECK(r.length(3) == 2);
