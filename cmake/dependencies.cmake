@@ -57,3 +57,16 @@ endif()
 # Optional: only interop/xtensor.hpp and analysis/ include it.
 find_package(xtensor QUIET)
 set(TOWPATH_HAS_XTENSOR ${xtensor_FOUND})
+
+# Optional: only ir/hnsw_index.hpp includes it.
+find_path(TOWPATH_HNSWLIB_INCLUDE hnswlib/hnswlib.h)
+mark_as_advanced(TOWPATH_HNSWLIB_INCLUDE)
+if(TOWPATH_HNSWLIB_INCLUDE)
+  set(TOWPATH_HAS_HNSWLIB ON)
+  if(NOT TARGET towpath::hnswlib)
+    add_library(towpath::hnswlib INTERFACE IMPORTED)
+    set_target_properties(towpath::hnswlib PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${TOWPATH_HNSWLIB_INCLUDE}")
+  endif()
+else()
+  set(TOWPATH_HAS_HNSWLIB OFF)
+endif()

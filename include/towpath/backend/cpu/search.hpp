@@ -85,13 +85,17 @@ struct Widened {
       std::memcpy(to + t * line, pair, sizeof pair);
     }
   }
-  static Left left(const float* q, Index t, Index k, float) { return {2 * t < k ? q[2 * t] : 0, 2 * t + 1 < k ? q[2 * t + 1] : 0}; }
+  static Left left(const float* q, Index t, Index k, float) {
+    return {2 * t < k ? q[2 * t] : 0, 2 * t + 1 < k ? q[2 * t + 1] : 0};
+  }
   static Right right(const char* p) {
     using U = simd::Batch<std::uint32_t>;
     const U pairs = U::load_unaligned(reinterpret_cast<const std::uint32_t*>(p));
     return {xsimd::bitwise_cast<Sum>(pairs << 16), xsimd::bitwise_cast<Sum>(pairs & U(0xffff0000u))};
   }
-  static Sum add(Sum s, const Left& l, const Right& r) { return xsimd::fma(Sum(l.odd), r.odd, xsimd::fma(Sum(l.even), r.even, s)); }
+  static Sum add(Sum s, const Left& l, const Right& r) {
+    return xsimd::fma(Sum(l.odd), r.odd, xsimd::fma(Sum(l.even), r.even, s));
+  }
 };
 
 #if defined(__AVX512BF16__)
@@ -103,7 +107,9 @@ struct Dotted : Widened {
     return std::bit_cast<Left>(pair);
   }
   static Right right(const char* p) { return std::bit_cast<__m512bh>(_mm512_loadu_si512(p)); }
-  static Sum add(Sum s, Left l, Right r) { return _mm512_dpbf16_ps(s, std::bit_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(l))), r); }
+  static Sum add(Sum s, Left l, Right r) {
+    return _mm512_dpbf16_ps(s, std::bit_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(l))), r);
+  }
 };
 #endif
 
@@ -117,7 +123,8 @@ struct Bytes {
     const float most = largest(x, k), a = most / 127, up = most > 0 ? 127 / most : 0;
     for (Index t = 0; t < rows(k); ++t) {
       std::uint8_t four[4];
-      for (Index i = 0; i < 4; ++i) four[i] = static_cast<std::uint8_t>(128 + (4 * t + i < k ? nearest(x[4 * t + i] * up) : 0));
+      for (Index i = 0; i < 4; ++i)
+        four[i] = static_cast<std::uint8_t>(128 + (4 * t + i < k ? nearest(x[4 * t + i] * up) : 0));
       std::memcpy(to + t * line, four, sizeof four);
     }
     std::memcpy(to + rows(k) * line, &a, sizeof a);
@@ -141,7 +148,8 @@ struct Bytes {
   };
   static Left left(const float* q, Index t, Index k, float up) {
     const auto two = [&](Index i, Index j) {
-      const std::int16_t pair[2] = {static_cast<std::int16_t>(number(q, 4 * t + i, k, up)), static_cast<std::int16_t>(number(q, 4 * t + j, k, up))};
+      const std::int16_t pair[2] = {static_cast<std::int16_t>(number(q, 4 * t + i, k, up)),
+                                    static_cast<std::int16_t>(number(q, 4 * t + j, k, up))};
       return std::bit_cast<std::int32_t>(pair);
     };
     return {two(0, 2), two(1, 3)};
@@ -155,7 +163,8 @@ struct Bytes {
     return {_mm512_and_si512(four, _mm512_set1_epi16(255)), _mm512_srli_epi16(four, 8)};
   }
   static __m512i both(__m512i s, const Left& l, const Right& r) {
-    return _mm512_add_epi32(s, _mm512_add_epi32(_mm512_madd_epi16(r.even, _mm512_set1_epi32(l.even)), _mm512_madd_epi16(r.odd, _mm512_set1_epi32(l.odd))));
+    return _mm512_add_epi32(s, _mm512_add_epi32(_mm512_madd_epi16(r.even, _mm512_set1_epi32(l.even)),
+                                                _mm512_madd_epi16(r.odd, _mm512_set1_epi32(l.odd))));
   }
 #elif defined(__AVX2__)
   struct Right {
@@ -166,7 +175,8 @@ struct Bytes {
     return {_mm256_and_si256(four, _mm256_set1_epi16(255)), _mm256_srli_epi16(four, 8)};
   }
   static __m256i both(__m256i s, const Left& l, const Right& r) {
-    return _mm256_add_epi32(s, _mm256_add_epi32(_mm256_madd_epi16(r.even, _mm256_set1_epi32(l.even)), _mm256_madd_epi16(r.odd, _mm256_set1_epi32(l.odd))));
+    return _mm256_add_epi32(s, _mm256_add_epi32(_mm256_madd_epi16(r.even, _mm256_set1_epi32(l.even)),
+                                                _mm256_madd_epi16(r.odd, _mm256_set1_epi32(l.odd))));
   }
 #else
   struct Right {
@@ -177,7 +187,8 @@ struct Bytes {
     return {_mm_and_si128(four, _mm_set1_epi16(255)), _mm_srli_epi16(four, 8)};
   }
   static __m128i both(__m128i s, const Left& l, const Right& r) {
-    return _mm_add_epi32(s, _mm_add_epi32(_mm_madd_epi16(r.even, _mm_set1_epi32(l.even)), _mm_madd_epi16(r.odd, _mm_set1_epi32(l.odd))));
+    return _mm_add_epi32(
+        s, _mm_add_epi32(_mm_madd_epi16(r.even, _mm_set1_epi32(l.even)), _mm_madd_epi16(r.odd, _mm_set1_epi32(l.odd))));
   }
 #endif
   static Sum add(Sum s, const Left& l, const Right& r) { return both(s, l, r); }
@@ -189,13 +200,14 @@ struct Bytes {
     Sum of[4];
   };
   static Left left(const float* q, Index t, Index k, float up) {
-    return {{number(q, 4 * t, k, up), number(q, 4 * t + 1, k, up), number(q, 4 * t + 2, k, up), number(q, 4 * t + 3, k, up)}};
+    return {{number(q, 4 * t, k, up), number(q, 4 * t + 1, k, up), number(q, 4 * t + 2, k, up),
+             number(q, 4 * t + 3, k, up)}};
   }
   static Right right(const char* p) {
     using U = simd::Batch<std::uint32_t>;
     const U four = U::load_unaligned(reinterpret_cast<const std::uint32_t*>(p)), byte(255u);
-    return {{xsimd::bitwise_cast<Sum>(four & byte), xsimd::bitwise_cast<Sum>((four >> 8) & byte), xsimd::bitwise_cast<Sum>((four >> 16) & byte),
-             xsimd::bitwise_cast<Sum>(four >> 24)}};
+    return {{xsimd::bitwise_cast<Sum>(four & byte), xsimd::bitwise_cast<Sum>((four >> 8) & byte),
+             xsimd::bitwise_cast<Sum>((four >> 16) & byte), xsimd::bitwise_cast<Sum>(four >> 24)}};
   }
   static Sum add(Sum s, const Left& l, const Right& r) {
     for (int i = 0; i < 4; ++i) s = s + Sum(l.of[i]) * r.of[i];
@@ -219,7 +231,8 @@ template <class Way>
 void put(BasicView<const typename Way::Score> x, void* block, Index at) {
   constexpr Index w = lanes<typename Way::Score>;
   for (Index i = 0; i < x.rows; ++i) {
-    char* lane = static_cast<char*>(block) + (at + i) / w * strip_bytes<Way>(x.columns) + (at + i) % w * static_cast<Index>(sizeof(typename Way::Score));
+    char* lane = static_cast<char*>(block) + (at + i) / w * strip_bytes<Way>(x.columns) +
+                 (at + i) % w * static_cast<Index>(sizeof(typename Way::Score));
     Way::store(x.row(i), x.columns, lane);
   }
 }
@@ -275,12 +288,24 @@ void offer(kernels::Best<T>& best, T score, Index id) {
   if (++best.count == best.room) best.full(&best);
 }
 template <class T>
-[[gnu::noinline]] void offer_all(kernels::Best<T>* best, Index queries, const T* scores, Index stride, Index columns, Index id) {
+[[gnu::noinline]] void offer_all(kernels::Best<T>* best, Index queries, const T* scores, Index stride, Index columns,
+                                 Index id) {
   using B = simd::Batch<T>;
   constexpr Index w = simd::width<T>;
   for (Index i = 0; i < queries; ++i)
     for (Index j = 0; j < columns; j += w) {
       const T* s = scores + i * stride + j;
+#if defined(__AVX512F__)
+      if constexpr (sizeof(T) == 4) {
+        unsigned passing = _mm512_cmp_ps_mask(_mm512_loadu_ps(s), _mm512_set1_ps(best[i].least), _CMP_GT_OQ);
+        if (columns - j < w) passing &= (1u << (columns - j)) - 1;
+        for (; passing; passing &= passing - 1) {
+          const Index c = __builtin_ctz(passing);
+          offer(best[i], s[c], id + j + c);
+        }
+        continue;
+      }
+#endif
       if (xsimd::any(simd::load<T>(s) > B(best[i].least)))
         for (Index c = 0; c < std::min(w, columns - j); ++c) offer(best[i], s[c], id + j + c);
     }
@@ -295,8 +320,8 @@ inline constexpr Index stretch = 8;
 
 // R queries by V vectors of lanes, which are vectors `id` and on; p[v] is where they begin, `columns` how many of them there are.
 template <class Way, int R, int V>
-[[gnu::noinline]] void tile(const typename Way::Left* q, const std::int32_t* start, const char* const* p, Index rows, Ahead ahead, Index id, Index columns,
-                            kernels::Best<typename Way::Score>* best) {
+[[gnu::noinline]] void tile(const typename Way::Left* q, const std::int32_t* start, const char* const* p, Index rows,
+                            Ahead ahead, Index id, Index columns, kernels::Best<typename Way::Score>* best) {
   using T = typename Way::Score;
   using B = simd::Batch<T>;
   using Sum = typename Way::Sum;
@@ -353,7 +378,8 @@ template <class Way, int R, int V>
 
 // Vectors [first, last) of a block, called id and on; `first` begins a strip. `best` is filled up as the queries are.
 template <class Way>
-void search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id, kernels::Best<typename Way::Score>* best) {
+void search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
+            kernels::Best<typename Way::Score>* best) {
   using T = typename Way::Score;
   constexpr Index w = simd::width<T>, wide = tile_vectors * w, in_strip = lanes<T>;
   const Index rows = Way::rows(k), strip = strip_bytes<Way>(k);
@@ -364,16 +390,19 @@ void search(const void* queries, Index m, Index k, const void* block, Index firs
     return static_cast<const char*>(block) + c / in_strip * strip + c % in_strip * static_cast<Index>(sizeof(T));
   };
   const Index passes = split.groups + split.alone, stretches = (rows + stretch - 1) / stretch;
-  const Index lines = tile_vectors * strip * w / in_strip / line, each = (lines + passes * stretches - 1) / (passes * stretches);
+  const Index lines = tile_vectors * strip * w / in_strip / line,
+              each = (lines + passes * stretches - 1) / (passes * stretches);
   const char* const end = place((last - 1) / in_strip * in_strip) + strip;
   for (Index j = first; j < last;) {
-    const Index columns = std::min(wide, last - j), vectors = columns == wide ? tile_vectors : 1, taken = std::min(vectors * w, columns);
+    const Index columns = std::min(wide, last - j), vectors = columns == wide ? tile_vectors : 1,
+                taken = std::min(vectors * w, columns);
     const char* p[tile_vectors];
     for (Index v = 0; v < vectors; ++v) p[v] = place(j + v * w);
     Ahead ahead{place(j + wide), each};
     const auto tiles = [&]<int R>(std::integral_constant<int, R>, Index i) {
       if (ahead.from + each * stretches * line > end) ahead.lines = 0;
-      if (vectors == tile_vectors) tile<Way, R, tile_vectors>(q + i * rows, start + i, p, rows, ahead, id + j - first, taken, best + i);
+      if (vectors == tile_vectors)
+        tile<Way, R, tile_vectors>(q + i * rows, start + i, p, rows, ahead, id + j - first, taken, best + i);
       else tile<Way, R, 1>(q + i * rows, start + i, p, rows, ahead, id + j - first, taken, best + i);
       ahead.from += each * stretches * line;
     };
@@ -416,57 +445,72 @@ void tiles_prepare(BasicView<const float> q, void* to, float* units) {
         for (Index t = 0; t < k; ++t) start[i] -= 128 * nearest(q.row(i)[t] * up);
       }
     }
-    for (Index t = 0; t < rows; ++t) out[(i / 16 * rows + t / 16 * 16 + i % 16) * 16 + t % 16] = i < q.rows ? Way::left(q.row(i), t, k, up) : 0;
+    for (Index t = 0; t < rows; ++t)
+      out[(i / 16 * rows + t / 16 * 16 + i % 16) * 16 + t % 16] = i < q.rows ? Way::left(q.row(i), t, k, up) : 0;
   }
 }
 
-// Scores of queries [from, to) of 32 out of the sums of 32 x 32.
-template <class Way>
-[[gnu::always_inline]] inline __mmask16 passing(const float* sums, const std::int32_t* start, const kernels::Best<float>* best, __m512 scale0, __m512 scale1,
-                                                Index i) {
-  __m512 s0, s1;
-  if constexpr (whole_numbers<Way>) {
-    const __m512i from = _mm512_set1_epi32(start[i]);
-    s0 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sums + i * 32), from)), scale0);
-    s1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(sums + i * 32 + 16), from)), scale1);
-  } else {
-    s0 = _mm512_load_ps(sums + i * 32);
-    s1 = _mm512_load_ps(sums + i * 32 + 16);
-  }
-  const __m512 least = _mm512_set1_ps(best[i].least);
-  return static_cast<__mmask16>(_mm512_cmp_ps_mask(s0, least, _CMP_GT_OQ) | _mm512_cmp_ps_mask(s1, least, _CMP_GT_OQ));
-}
-// What was summed up last and is not looked at yet.
+// What was summed up last and is not looked at yet: sums of 32 x 32, and which of them pass, a bit each.
 struct Pending {
   float* sums;
   const std::int32_t* start;
   kernels::Best<float>* best;
-  __m512 scale0, scale1;
+  const float *scale0, *scale1;
   Index id, columns;
+  alignas(64) std::uint32_t passing[32];
 };
 template <class Way>
+[[gnu::always_inline]] inline std::uint32_t look(Pending& p, __m512 scale0, __m512 scale1, Index i) {
+  __m512 s0, s1;
+  if constexpr (whole_numbers<Way>) {
+    const __m512i from = _mm512_set1_epi32(p.start[i]);
+    s0 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(p.sums + i * 32), from)), scale0);
+    s1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(p.sums + i * 32 + 16), from)), scale1);
+  } else {
+    s0 = _mm512_load_ps(p.sums + i * 32);
+    s1 = _mm512_load_ps(p.sums + i * 32 + 16);
+  }
+  const __m512 least = _mm512_set1_ps(p.best[i].least);
+  const auto some = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(s0, least, _CMP_GT_OQ)),
+             more = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(s1, least, _CMP_GT_OQ));
+  return p.passing[i] = some | more << 16;
+}
+template <class Way>
 [[gnu::noinline]] void offer_pending(const Pending& p) {
-  if constexpr (whole_numbers<Way>)
-    for (Index i = 0; i < 32; ++i) {
-      float* s = p.sums + i * 32;
-      const __m512i from = _mm512_set1_epi32(p.start[i]);
-      _mm512_store_ps(s, _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(s), from)), p.scale0));
-      _mm512_store_ps(s + 16, _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(s + 16), from)), p.scale1));
+  const std::uint32_t valid = p.columns < 32 ? (1u << p.columns) - 1 : ~0u;
+  const auto queries = [&](int half) {
+    return static_cast<std::uint32_t>(
+        _mm512_test_epi32_mask(_mm512_load_si512(p.passing + 16 * half), _mm512_set1_epi32(-1)));
+  };
+  for (std::uint32_t left = queries(0) | queries(1) << 16; left; left &= left - 1) {
+    const int i = __builtin_ctz(left);
+    for (std::uint32_t of = p.passing[i] & valid; of; of &= of - 1) {
+      const int c = __builtin_ctz(of);
+      const float* at = p.sums + i * 32 + c;
+      float score = *at;
+      if constexpr (whole_numbers<Way>) {
+        std::int32_t sum;
+        std::memcpy(&sum, at, sizeof sum);
+        score = static_cast<float>(sum + p.start[i]) * (c < 16 ? p.scale0[c] : p.scale1[c - 16]);
+      }
+      offer(p.best[i], score, p.id + c);
     }
-  offer_all<float>(p.best, 32, p.sums, 32, p.columns, p.id);
+  }
 }
 
 template <class Way>
-void tiles_search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id, kernels::Best<float>* best) {
+void tiles_search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
+                  kernels::Best<float>* best) {
   const Index rows = Way::rows(k), strip = strip_bytes<Way>(k), deep = rows / 16, pairs = rounded(m, 32) / 32;
   const auto* start = static_cast<const std::int32_t*>(queries);
   const auto* q = reinterpret_cast<const char*>(start + rounded(m, fill));
   const half_width::TileConfiguration configuration;
   asm volatile("ldtilecfg %0" ::"m"(configuration));
   alignas(64) float sums[2][32 * 32];
-  const Index each = (2 * strip / line + pairs * deep - 1) / (pairs * deep), look = (32 + deep - 1) / deep;
+  const Index each = (2 * strip / line + pairs * deep - 1) / (pairs * deep), at_once = (32 + deep - 1) / deep;
   const char* const end = static_cast<const char*>(block) + (last + 15) / 16 * strip;
-  Pending pending{sums[1], start, best, _mm512_setzero_ps(), _mm512_setzero_ps(), 0, 0};
+  Pending pending{sums[1], start, best, nullptr, nullptr, 0, 0, {}};
+  __m512 scale0 = _mm512_setzero_ps(), scale1 = scale0;
   bool some = false;
   int turn = 0;
   for (Index j = first; j < last; j += 32) {
@@ -481,7 +525,7 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
       _tile_zero(1);
       _tile_zero(2);
       _tile_zero(3);
-      __mmask16 passes = 0;
+      std::uint32_t passing = 0;
       Index seen = some ? 0 : 32;
       for (Index t = 0; t < deep; ++t) {
         for (Index l = 0; l < lines; ++l, next += line) __builtin_prefetch(next, 0, 2);
@@ -501,10 +545,10 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
           _tile_dpbf16ps(3, 5, 7);
         }
         // meanwhile, a part of the scores before
-        for (const Index until = std::min<Index>(32, seen + look); seen < until; ++seen)
-          passes = static_cast<__mmask16>(passes | passing<Way>(pending.sums, pending.start, pending.best, pending.scale0, pending.scale1, seen));
+        for (const Index until = std::min<Index>(32, seen + at_once); seen < until; ++seen)
+          passing |= look<Way>(pending, scale0, scale1, seen);
       }
-      if (passes) offer_pending<Way>(pending);
+      if (passing) offer_pending<Way>(pending);
       float* const to = sums[turn];
       _tile_stored(0, to, 128);
       _tile_stored(1, to + 16, 128);
@@ -514,8 +558,10 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
       pending.start = start + 32 * pair;
       pending.best = best + 32 * pair;
       if constexpr (whole_numbers<Way>) {
-        pending.scale0 = _mm512_loadu_ps(b0 + rows * line);
-        pending.scale1 = _mm512_loadu_ps(b1 + rows * line);
+        pending.scale0 = reinterpret_cast<const float*>(b0 + rows * line);
+        pending.scale1 = reinterpret_cast<const float*>(b1 + rows * line);
+        scale0 = _mm512_loadu_ps(pending.scale0);
+        scale1 = _mm512_loadu_ps(pending.scale1);
       }
       pending.id = id + j - first;
       pending.columns = std::min<Index>(32, last - j);
@@ -523,7 +569,9 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
     }
   }
   _tile_release();
-  if (some) offer_pending<Way>(pending);
+  if (!some) return;
+  for (Index i = 0; i < 32; ++i) look<Way>(pending, scale0, scale1, i);
+  offer_pending<Way>(pending);
 }
 
 template <class Way>

@@ -14,5 +14,8 @@ TEST_CASE_TEMPLATE("a table is complete, and the last of them needs nothing beyo
     CHECK((t.attention_scratch && t.attention && t.attention_backward && t.add_row && t.add_scaled && t.multiply && t.unary && t.unary_backward));
     CHECK((t.finish && t.layer_norm && t.layer_norm_backward && t.normalise && t.dropout && t.column_sums_add && t.adam));
     CHECK((t.bf16_product != nullptr) == (sizeof(T) == 4));
+    CHECK((t.plain.strip > 0 && t.plain.size && t.plain.put && t.plain.query_size && t.plain.prepare && t.plain.search));
+    CHECK((t.in_bf16.search != nullptr) == (sizeof(T) == 4));
+    CHECK((t.in_int8.search != nullptr) == (sizeof(T) == 4));
   }
 }
