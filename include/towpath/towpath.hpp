@@ -29,5 +29,6 @@
 #include "towpath/peft/prefix.hpp"
 #include "towpath/train/encode.hpp"
 #include "towpath/train/evaluate.hpp"
+#include "towpath/train/frozen_states.hpp"
 #include "towpath/train/instantiate.hpp"
 #include "towpath/train/loop.hpp"

@@ -29,6 +29,7 @@ struct Batch {
   std::vector<Index> positive;                             // [queries] row in passages
   std::vector<std::pair<Index, Index>> also_relevant;      // rows (query, passage), ascending
   Index truncated = 0;                                     // texts that were cut to fit
+  std::vector<Index> query_rows{}, passage_rows{};         // which of TrainingTexts they are, where they are some
 };
 
 // The same for a model that reads query and passage together: pairs groups[g] … groups[g+1] belong to one query, the first of
@@ -182,11 +183,15 @@ TOWPATH_ONCE Batch TrainingTexts::collate(std::span<const Example> examples) con
   std::unordered_map<Index, Index> rows;
   const auto passage = [&](Index p) {
     const auto [at, is_new] = rows.emplace(p, b.passages.count());
-    if (is_new) b.truncated += add(b.passages, passages[p], passage_length);
+    if (is_new) {
+      b.truncated += add(b.passages, passages[p], passage_length);
+      b.passage_rows.push_back(p);
+    }
     return at->second;
   };
   for (const Example& e : examples) {
     b.truncated += add(b.queries, queries[e.query], query_length);
+    b.query_rows.push_back(e.query);
     b.positive.push_back(passage(e.positive));
     for (Index n : e.negatives) passage(n);
   }

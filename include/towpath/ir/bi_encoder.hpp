@@ -63,6 +63,11 @@ struct BiEncoder {
     Scores<Env> forward(Env& env, const Batch& batch, Saved<Pass>& saved) const;
     template <class Pass>
     void backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved, Grads& g) const;
+    // The same from the states of the encoder's bottom on, [T, H], the tokens of the queries before those of the passages.
+    template <class Pass>
+    Scores<Env> forward_from(Env& env, View<Env> states, const Batch& batch, Saved<Pass>& saved) const;
+    template <class Pass>
+    void backward_from(Env& env, View<Env> dscores, View<Env> states, const Batch& batch, const Saved<Pass>& saved, Grads& g) const;
 
     // One row per sequence.
     Tensor<Env> encode(Env& env, const Ragged& tokens) const;
@@ -77,6 +82,38 @@ struct BiEncoder {
     void found_beside(const std::string& folder);
 
   private:
+    static void join(const Batch& batch, Ragged& all) {
+      all = batch.queries;
+      for (Index s = 0; s < batch.passages.count(); ++s) {
+        const auto from = static_cast<std::size_t>(batch.passages.begin(s)), n = static_cast<std::size_t>(batch.passages.length(s));
+        all.add(batch.passages.sequence(s), {batch.passages.types.data() + from, n});
+      }
+    }
+    // From what the encoder gives to the scores, and back.
+    template <class Pass>
+    Scores<Env> score(Env& env, Tensor<Env> states, const Batch& batch, Saved<Pass>& saved) const {
+      saved.embeddings = embed(env, states, saved.all, saved.norms);                                                // [Q + P, H]
+      if constexpr (Pooling::uses_input && active<Tower, Pass>) saved.tokens = std::move(states);
+      const auto [q, p] = sides(saved.embeddings, batch);
+      return {op::nt(env, q, p), batch.positive, batch.also_relevant, &env};                                        // [Q, P]
+    }
+    template <class Pass>
+    Tensor<Env> score_backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved) const {
+      const auto [q, p] = sides(saved.embeddings, batch);
+      auto d = env.template take<Env>(q.rows + p.rows, hidden);
+      d.clear();
+      Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                             // dq = ds p
+      op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                          // dp = dsᵀ q
+      if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
+      if constexpr (Pooling::only_firsts) {
+        clear_empty(saved.all, d);
+        return d;
+      } else {
+        View<Env> states;
+        if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
+        return Pooling::template backward<Env>(env, d, states, saved.all);                                          // [T, H]
+      }
+    }
     // A sequence without tokens has an embedding of zeros and gives no gradient.
     static void clear_empty(const Sequences& s, Tensor<Env>& rows) {
       for (Index i = 0; i < s.count(); ++i)
@@ -115,37 +152,32 @@ template <class Encoder, class Pooling, class Similarity>
 template <class Env>
 template <class Pass>
 Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward(Env& env, const Batch& batch, Saved<Pass>& saved) const {
-  saved.all = batch.queries;
-  for (Index s = 0; s < batch.passages.count(); ++s) {
-    const auto from = static_cast<std::size_t>(batch.passages.begin(s)), n = static_cast<std::size_t>(batch.passages.length(s));
-    saved.all.add(batch.passages.sequence(s), {batch.passages.types.data() + from, n});
-  }
-  Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, saved.all, saved.encoder);  // [T, H]
-  saved.embeddings = embed(env, states, saved.all, saved.norms);                                                   // [Q + P, H]
-  if constexpr (Pooling::uses_input && active<Tower, Pass>) saved.tokens = std::move(states);
-  const auto [q, p] = sides(saved.embeddings, batch);
-  return {op::nt(env, q, p), batch.positive, batch.also_relevant, &env};                                          // [Q, P]
+  join(batch, saved.all);
+  return score<Pass>(env, encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, saved.all, saved.encoder), batch, saved);
 }
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
 template <class Pass>
 void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved,
                                                                       Grads& g) const {
-  const auto [q, p] = sides(saved.embeddings, batch);
-  auto d = env.template take<Env>(q.rows + p.rows, hidden);
-  d.clear();
-  Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                                // dq = ds p
-  op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                             // dp = dsᵀ q
-  if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
-  View<Env> states;
-  if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
-  if constexpr (Pooling::only_firsts) {
-    clear_empty(saved.all, d);
-    encoder.template backward<PassFor<Tower, Pass>, true>(env, d, saved.all, saved.encoder, g.encoder);
-  } else {
-    const Tensor<Env> dstates = Pooling::template backward<Env>(env, d, states, saved.all);                        // [T, H]
-    encoder.template backward<PassFor<Tower, Pass>>(env, dstates, saved.all, saved.encoder, g.encoder);
-  }
+  const Tensor<Env> d = score_backward<Pass>(env, dscores, batch, saved);
+  encoder.template backward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, d, saved.all, saved.encoder, g.encoder);
+}
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+template <class Pass>
+Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward_from(Env& env, View<Env> states, const Batch& batch,
+                                                                                 Saved<Pass>& saved) const {
+  join(batch, saved.all);
+  return score<Pass>(env, encoder.template forward_from<PassFor<Tower, Pass>, Pooling::only_firsts>(env, states, saved.all, saved.encoder), batch, saved);
+}
+template <class Encoder, class Pooling, class Similarity>
+template <class Env>
+template <class Pass>
+void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward_from(Env& env, View<Env> dscores, View<Env> states, const Batch& batch,
+                                                                           const Saved<Pass>& saved, Grads& g) const {
+  const Tensor<Env> d = score_backward<Pass>(env, dscores, batch, saved);
+  encoder.template backward_from<PassFor<Tower, Pass>, Pooling::only_firsts>(env, d, states, saved.all, saved.encoder, g.encoder);
 }
 
 template <class Encoder, class Pooling, class Similarity>

@@ -42,6 +42,7 @@ struct Bert {
     using Low = typename Embedding::template On<Env>;
     using High = typename Encoder::template On<Env>;
     static constexpr bool trains = Bert::trains;
+    static constexpr Index layers = Bert::layers;
     using shape = Shape;
     using Environment = Env;
 
@@ -89,6 +90,30 @@ struct Bert {
       } else {
         encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
       }
+    }
+    // The part of the model below everything that trains: the embeddings and, in Segments, the lowest ones without a trained parameter. Where dropout
+    // is off its states are a function of the text alone: whoever has kept them (train/frozen_states.hpp) goes on from there.
+    static constexpr bool has_bottom = !Low::trains && High::trains;
+    static constexpr Index frozen_layers = has_bottom ? detail::frozen_layers<High>() : 0;
+
+    Tensor<Env> bottom(Env& env, const Ragged& tokens) const                                                            // -> [T, H]
+      requires has_bottom
+    {
+      require_weights();
+      typename Low::template Saved<Infer> none;
+      Tensor<Env> x = embeddings.template forward<Infer>(env, tokens, none);
+      if constexpr (frozen_layers > 0) return detail::bottom(encoder, env, Tokens<Env>{x, &tokens});
+      else return x;
+    }
+    template <class Pass, bool only_firsts = false>
+    Tensor<Env> forward_from(Env& env, View<Env> states, const Ragged& tokens, Saved<Pass>& saved) const {
+      Tensor<Env> firsts;
+      return detail::forward_top<Over<Pass>>(encoder, env, input<only_firsts>(env, states, tokens, firsts), saved.encoder);
+    }
+    template <class Pass, bool only_firsts = false>
+    void backward_from(Env& env, View<Env> dy, View<Env> states, const Ragged& tokens, const Saved<Pass>& saved, Grads& g) const {
+      Tensor<Env> firsts;
+      detail::backward_top<Over<Pass>>(encoder, env, dy, input<only_firsts>(env, states, tokens, firsts), saved.encoder, g.encoder);
     }
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {

@@ -35,4 +35,36 @@ struct Segments : detail::Segment<0, Repeats...>::type {
   static constexpr Index layers = detail::Segment<0, Repeats...>::layers;
 };
 
+// A stack on an environment, cut below its lowest segment that trains: what lies under the cut is a constant function. A stack that trains from
+// its first layer on, or is one Repeat, has nothing there.
+namespace detail {
+template <class M>
+concept FrozenBelow = requires { M::First::layers, M::Second::trains; } && !M::First::trains && M::Second::trains;
+
+template <class M>
+constexpr Index frozen_layers() {
+  if constexpr (FrozenBelow<M>) return M::First::layers + frozen_layers<typename M::Second>();
+  else return 0;
+}
+// y = Bottom(x), x [T, H], y [T, H]
+template <class M, class Env>
+Tensor<Env> bottom(const M& m, Env& env, Tokens<Env> x) {
+  typename M::First::template Saved<Infer> none;
+  Tensor<Env> y = m.first.template forward<Infer>(env, x, none);
+  if constexpr (FrozenBelow<typename M::Second>) return bottom(m.second, env, like(x, y));
+  else return y;
+}
+// The rest, from y on: M's forward and backward, with M's Saved and Grads.
+template <class Pass, class M, class Env, class X, class S>
+Tensor<Env> forward_top(const M& m, Env& env, const X& y, S& saved) {
+  if constexpr (FrozenBelow<M>) return forward_top<typename M::template Over<Pass>>(m.second, env, y, saved.second);
+  else return m.template forward<Pass>(env, y, saved);
+}
+template <class Pass, class M, class Env, class X, class S, class G>
+void backward_top(const M& m, Env& env, View<Env> d, const X& y, const S& saved, G& g) {
+  if constexpr (FrozenBelow<M>) backward_top<typename M::template Over<Pass>>(m.second, env, d, y, saved.second, g.second);
+  else m.template backward<Pass>(env, d, y, saved, g);
+}
+}  // namespace detail
+
 }  // namespace towpath

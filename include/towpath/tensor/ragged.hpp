@@ -38,6 +38,11 @@ struct Ragged : Sequences {
     for (std::size_t t = 0; t < sequence.size(); ++t) positions.push_back(static_cast<std::int32_t>(t));
     offsets.push_back(static_cast<Index>(ids.size()));
   }
+  // No sequence; the room stays.
+  void clear() {
+    offsets.resize(1);
+    ids.clear(), types.clear(), positions.clear();
+  }
   std::span<const std::int32_t> sequence(Index s) const {
     return {ids.data() + begin(s), static_cast<std::size_t>(length(s))};
   }

@@ -31,13 +31,26 @@ struct LoopOptions {
   Index ahead = 2;                 // batches that are made beside the computing, on a thread of its own (0: none); the same bits either way
 };
 
+// How a batch goes through a model in training: as it is. (Another way: train/frozen_states.hpp.)
+struct Straight {
+  template <class Pass, class Model, class Env>
+  auto forward(const Model& model, Env& env, const Batch& batch, typename Model::template Saved<Pass>& saved) const {
+    return model.forward(env, batch, saved);
+  }
+  template <class Pass, class Model, class Env>
+  void backward(const Model& model, Env& env, View<Env> dscores, const Batch& batch, const typename Model::template Saved<Pass>& saved,
+                typename Model::Grads& g) const {
+    model.backward(env, dscores, batch, saved, g);
+  }
+};
+
 // The training loop: batches of `sampler` in the order of (seed, epoch), loss, backward, clipping, AdamW with linear warm-up and decay; after
 // each epoch `evaluate()` gives the dev metric (larger is better), and at the end the model has the weights that were best by it. A run
 // that stopped goes on from its last saved state and ends with the same bits as one that did not.
 // A loss that is not finite ends the run with a sentence. The sampler is constant, since another thread makes the next batches from it.
-template <class Model, class Env, class Sampler, class LossFunction, class Evaluate>
+template <class Model, class Env, class Sampler, class LossFunction, class Evaluate, class Way = Straight>
 TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& sampler, const LossFunction& loss, const LoopOptions& options,
-                 const Evaluate& evaluate) {
+                 const Evaluate& evaluate, Way&& way = Straight{}) {
   using Pass = Learn<false>;
   typename Model::template Saved<Pass> saved;
   typename Model::Grads grads;
@@ -83,12 +96,12 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
     while (state.batch < batches) {
       if (summed == 0) zero(grads);
       const Batch batch = *made.next();
-      const auto scores = model.forward(env, batch, saved);
+      const auto scores = way.template forward<Pass>(model, env, batch, saved);
       const auto l = loss(scores);
       if (!std::isfinite(l.value))
         fail("the loss is no longer a number", "in epoch " + std::to_string(state.epoch + 1) + ", batch " + std::to_string(state.batch + 1),
              "Lower the learning rate, or lengthen the warm-up");
-      model.backward(env, l.gradient, batch, saved, grads);
+      way.template backward<Pass>(model, env, View<Env>(l.gradient), batch, saved, grads);
       sum += l.value;
       ++summed;
       ++state.batch;

@@ -33,6 +33,11 @@ TEST_CASE("sequences lie end to end, an empty one among them") {
   const auto s = r.sequence(3);
   CHECK(std::vector<std::int32_t>(s.begin(), s.end()) == c);
   CHECK(r.sequence(1).empty());
+  r.clear();
+  CHECK(r.count() == 0);
+  r.add(c);
+  CHECK(r.offsets == std::vector<Index>{0, 2});
+  CHECK(r.positions == std::vector<std::int32_t>{0, 1});
 }
 
 TEST_CASE("segments are kept beside the ids where they are given, and are 0 where not") {
