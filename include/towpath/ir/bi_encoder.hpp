@@ -153,7 +153,8 @@ template <class Env>
 template <class Pass>
 Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward(Env& env, const Batch& batch, Saved<Pass>& saved) const {
   join(batch, saved.all);
-  return score<Pass>(env, encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, saved.all, saved.encoder), batch, saved);
+  Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, saved.all, saved.encoder);
+  return score<Pass>(env, std::move(states), batch, saved);
 }
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
@@ -169,7 +170,8 @@ template <class Pass>
 Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward_from(Env& env, View<Env> states, const Batch& batch,
                                                                                  Saved<Pass>& saved) const {
   join(batch, saved.all);
-  return score<Pass>(env, encoder.template forward_from<PassFor<Tower, Pass>, Pooling::only_firsts>(env, states, saved.all, saved.encoder), batch, saved);
+  Tensor<Env> top = encoder.template forward_from<PassFor<Tower, Pass>, Pooling::only_firsts>(env, states, saved.all, saved.encoder);
+  return score<Pass>(env, std::move(top), batch, saved);
 }
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>

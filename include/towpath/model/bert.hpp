@@ -91,8 +91,8 @@ struct Bert {
         encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
       }
     }
-    // The part of the model below everything that trains: the embeddings and, in Segments, the lowest ones without a trained parameter. Where dropout
-    // is off its states are a function of the text alone: whoever has kept them (train/frozen_states.hpp) goes on from there.
+    // The part of the model below everything that trains: the embeddings and, in Segments, the lowest ones without a trained parameter.
+    // Where dropout is off its states are a function of the text alone: whoever has kept them (train/frozen_states.hpp) goes on from there.
     static constexpr bool has_bottom = !Low::trains && High::trains;
     static constexpr Index frozen_layers = has_bottom ? detail::frozen_layers<High>() : 0;
 

@@ -35,8 +35,8 @@ struct Segments : detail::Segment<0, Repeats...>::type {
   static constexpr Index layers = detail::Segment<0, Repeats...>::layers;
 };
 
-// A stack on an environment, cut below its lowest segment that trains: what lies under the cut is a constant function. A stack that trains from
-// its first layer on, or is one Repeat, has nothing there.
+// A stack on an environment, cut below its lowest segment that trains: what lies under the cut is a constant function. A stack that trains
+// from its first layer on, or is one Repeat, has nothing there.
 namespace detail {
 template <class M>
 concept FrozenBelow = requires { M::First::layers, M::Second::trains; } && !M::First::trains && M::Second::trains;

@@ -38,8 +38,8 @@ struct Straight {
     return model.forward(env, batch, saved);
   }
   template <class Pass, class Model, class Env>
-  void backward(const Model& model, Env& env, View<Env> dscores, const Batch& batch, const typename Model::template Saved<Pass>& saved,
-                typename Model::Grads& g) const {
+  void backward(const Model& model, Env& env, View<Env> dscores, const Batch& batch,
+                const typename Model::template Saved<Pass>& saved, typename Model::Grads& g) const {
     model.backward(env, dscores, batch, saved, g);
   }
 };

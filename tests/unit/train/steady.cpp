@@ -1,5 +1,4 @@
 // A steady step asks the system for nothing: what allocates is counted, between two marks.
-#include "small.hpp"
 #include "towpath/loss/info_nce.hpp"
 #include "towpath/optim/adam.hpp"
 #include "towpath/optim/clip.hpp"
@@ -8,10 +7,13 @@
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/prefix.hpp"
 
+#include "small.hpp"
+
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <doctest/doctest.h>
 #include <new>
 
 using namespace small;
@@ -23,7 +25,8 @@ std::atomic<long> count{0};
 
 void* counted(std::size_t bytes, std::size_t alignment) {
   if (counting.load(std::memory_order_relaxed)) count.fetch_add(1, std::memory_order_relaxed);
-  void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment + (bytes == 0 ? alignment : 0));
+  void* p =
+      std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment + (bytes == 0 ? alignment : 0));
   if (!p) throw std::bad_alloc();
   return p;
 }
@@ -42,7 +45,9 @@ long allocations(const F& f) {
 
 // The program's own (not inlined, or the compiler finds fault with free); new[] and the variants that do not throw come here too.
 [[gnu::noinline]] void* operator new(std::size_t n) { return counted(n, alignof(std::max_align_t)); }
-[[gnu::noinline]] void* operator new(std::size_t n, std::align_val_t a) { return counted(n, static_cast<std::size_t>(a)); }
+[[gnu::noinline]] void* operator new(std::size_t n, std::align_val_t a) {
+  return counted(n, static_cast<std::size_t>(a));
+}
 [[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
@@ -65,7 +70,10 @@ Ragged texts(const std::vector<Index>& lengths, std::uint64_t seed) {
   return r;
 }
 Batch batch(std::uint64_t seed) {
-  return {.queries = texts({3, 5, 2, 7}, seed), .passages = texts({9, 12, 4, 8, 11, 6}, seed + 50), .positive = {0, 1, 2, 3}, .also_relevant = {{0, 4}}};
+  return {.queries = texts({3, 5, 2, 7}, seed),
+          .passages = texts({9, 12, 4, 8, 11, 6}, seed + 50),
+          .positive = {0, 1, 2, 3},
+          .also_relevant = {{0, 4}}};
 }
 
 // The allocations of ten steps after fifty to warm up. (The pool fetches a block at most as often as blocks of its size are in use at once, so it
