@@ -1,14 +1,22 @@
-// Exact search of a million vectors of MiniLM's width, beside what the machine allows: the bytes of the index over the rate at which so many
-// bytes are read and summed, and the multiplications over the peak of the instructions that do them (float: fused multiply-add; bf16 and
-// int8: tiles where there are, else float's). Both are measured in the same run, right before, and like the search the best of several goes.
-// `of_floor` is the larger of these two over the time it took. TOWPATH_SEARCH_VECTORS: another number of vectors.
+// Exact search of a million vectors of MiniLM's width, beside what the machine allows: the bytes of the index over the rate at which so
+// many bytes are read and summed, and the multiplications over the peak of the instructions that do them (float: fused multiply-add; bf16
+// and int8: tiles where there are, else float's). Both are measured in the same run, and like the search the best of several goes.
+// `of_floor_%` is the larger of these two over the time it took. TOWPATH_SEARCH_VECTORS: another number of vectors.
 #include <towpath/ir/flat_index.hpp>
 
 #include "../compare/peaks.cpp"
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
 #include <functional>
+#include <memory>
+#include <new>
+#include <type_traits>
 
 using namespace towpath;
 using Env = Cpu<float>;
@@ -116,8 +124,8 @@ double reading(Index bytes, Index threads) {
   static std::unique_ptr<float, void (*)(float*)> memory(nullptr, [](float*) {});
   static Index have = 0;
   if (have < bytes) {
-    memory = {static_cast<float*>(::operator new(static_cast<std::size_t>(bytes), std::align_val_t{1 << 21})),
-              [](float* p) { ::operator delete(p, std::align_val_t{1 << 21}); }};
+    memory = {static_cast<float*>(::operator new (static_cast<std::size_t>(bytes), std::align_val_t{1 << 21})),
+              [](float* p) { ::operator delete (p, std::align_val_t{1 << 21}); }};
     Host::large_pages(memory.get(), static_cast<std::size_t>(bytes));
     Host::clear(memory.get(), static_cast<std::size_t>(bytes));
     have = bytes;
@@ -126,7 +134,8 @@ double reading(Index bytes, Index threads) {
   double best = 1e9;
   for (int go = 0; go < 4; ++go)
     best = std::min(best, seconds([&] {
-                      pool.rows(bytes / 4, 1 << 20, [&](Index a, Index b) { benchmark::DoNotOptimize(sum(memory.get() + a, b - a)); });
+                      pool.rows(bytes / 4, 1 << 20,
+                                [&](Index a, Index b) { benchmark::DoNotOptimize(sum(memory.get() + a, b - a)); });
                     }));
   return best;
 }
@@ -153,7 +162,8 @@ void search(benchmark::State& state) {
   const double bytes = reading(all.bytes(), threads), rate = multiplying<Storage>(threads);
   const double products = 2.0 * static_cast<double>(m * vectors() * width) / rate;
   double best = 1e9;
-  for (auto _ : state) best = std::min(best, seconds([&] { benchmark::DoNotOptimize(all.search_all(queries, 100).data()); }));
+  for (auto _ : state)
+    best = std::min(best, seconds([&] { benchmark::DoNotOptimize(all.search_all(queries, 100).data()); }));
   const double again = std::min(bytes, reading(all.bytes(), threads));
   state.counters["best_ms"] = 1e3 * best;
   state.counters["read_ms"] = 1e3 * again;
@@ -163,7 +173,7 @@ void search(benchmark::State& state) {
   state.counters["of_floor_%"] = 100 * std::max(again, products) / best;
 }
 void cases(benchmark::internal::Benchmark* b) {
-  b->ArgNames({"queries", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime()->MinTime(1);
+  b->ArgNames({"queries", "threads"})->Unit(benchmark::kMillisecond)->UseRealTime()->MinTime(4);
   for (Index threads : {1, 2})
     for (Index queries : {1, 256}) b->Args({queries, threads});
 }

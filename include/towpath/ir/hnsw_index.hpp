@@ -6,13 +6,14 @@
 #include "towpath/tensor/tensor.hpp"
 
 #if !__has_include(<hnswlib/hnswlib.h>)
-#error "[towpath] ir/hnsw_index.hpp needs hnswlib: install it with 'apt-get install libhnswlib-dev' (Debian, Ubuntu), or use FlatIndex, which needs nothing"
+#error \
+    "[towpath] ir/hnsw_index.hpp needs hnswlib: install it with 'apt-get install libhnswlib-dev' (Debian, Ubuntu), or use FlatIndex"
 #endif
 #include <hnswlib/hnswlib.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdint>
+#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <memory>
@@ -25,17 +26,17 @@ namespace towpath {
 
 // The graph of Malkov and Yashunin (2018), arXiv:1603.09320.
 struct Hnsw {
-  Index m = 16;                // neighbours of a vector in each layer above the lowest, where it has 2 m
-  Index ef_construction = 200; // candidates looked at while adding
-  Index ef = 100;              // candidates looked at while searching, at least as many as are wanted: recall against time
-  Index build_threads = 1;     // with more, the graph depends on which thread came first, and so may results
-  Index seed = 100;            // of the layers that vectors are drawn for
+  Index m = 16;                 // neighbours of a vector in each layer above the lowest, where it has 2 m
+  Index ef_construction = 200;  // candidates looked at while adding
+  Index ef = 100;           // candidates looked at while searching, at least as many as are wanted: recall against time
+  Index build_threads = 1;  // with more, the graph depends on which thread came first, and so may results
+  Index seed = 100;         // of the layers that vectors are drawn for
 };
 
-// Vectors by inner product like FlatIndex, with the same calls, but only those are compared that a walk through a graph of neighbours meets:
-// about log(size) many, of which a few that FlatIndex would find are missed. Worth it where FlatIndex is too slow, from some
-// hundred thousand vectors on: building takes longer than many thousand exact searches, and the graph is kept beside the vectors. Inner
-// products of vectors whose lengths differ much are found worse than those of normalised ones.
+// Vectors by inner product like FlatIndex, with the same calls, but only those are compared that a walk through a graph of neighbours
+// meets: about log(size) many, of which a few that FlatIndex would find are missed. Worth it where FlatIndex is too slow, from some hundred
+// thousand vectors on: building takes as long as many thousand exact searches, and the graph is kept beside the vectors. Inner products
+// of vectors whose lengths differ much are found worse than those of normalised ones.
 template <class Env = Cpu<float>>
 class HnswIndex {
 public:
@@ -46,11 +47,13 @@ public:
       : width_(width), options_(graph), env_(std::make_unique<Env>(settings)) {
     if (width < 1) fail("an index of width " + std::to_string(width), "vectors have at least one column");
     if (graph.m < 2 || graph.ef_construction < 1 || graph.ef < 1)
-      fail("a graph of m " + std::to_string(graph.m) + ", ef_construction " + std::to_string(graph.ef_construction) + " and ef " + std::to_string(graph.ef),
+      fail("a graph of m " + std::to_string(graph.m) + ", ef_construction " + std::to_string(graph.ef_construction) +
+               " and ef " + std::to_string(graph.ef),
            "vectors need at least 2 neighbours and searches at least one candidate");
     space_ = std::make_unique<hnswlib::InnerProductSpace>(static_cast<std::size_t>(width));
-    graph_ = std::make_unique<hnswlib::HierarchicalNSW<float>>(space_.get(), first_room, static_cast<std::size_t>(graph.m),
-                                                               static_cast<std::size_t>(graph.ef_construction), static_cast<std::size_t>(graph.seed));
+    graph_ = std::make_unique<hnswlib::HierarchicalNSW<float>>(
+        space_.get(), first_room, static_cast<std::size_t>(graph.m), static_cast<std::size_t>(graph.ef_construction),
+        static_cast<std::size_t>(graph.seed));
   }
 
   Index width() const { return width_; }
@@ -59,7 +62,8 @@ public:
   // One passage per row.
   void add(View<Env> rows) {
     if (rows.columns != width_)
-      fail("vectors of width " + std::to_string(rows.columns) + " cannot be added", "the index was made for width " + std::to_string(width_));
+      fail("vectors of width " + std::to_string(rows.columns) + " cannot be added",
+           "the index was made for width " + std::to_string(width_));
     if (rows.rows == 0) return;
     const auto wanted = static_cast<std::size_t>(size_ + rows.rows);
     if (wanted > graph_->max_elements_) graph_->resizeIndex(std::max(wanted, 2 * graph_->max_elements_));
@@ -76,7 +80,8 @@ public:
   // About the k best for each row of queries, best first.
   std::vector<std::vector<Hit>> search_all(View<Env> queries, Index k) const {
     if (queries.columns != width_)
-      fail("a query of width " + std::to_string(queries.columns) + " cannot be searched", "the index was made for width " + std::to_string(width_));
+      fail("a query of width " + std::to_string(queries.columns) + " cannot be searched",
+           "the index was made for width " + std::to_string(width_));
     std::vector<std::vector<Hit>> best(static_cast<std::size_t>(queries.rows));
     k = std::min(k, size_);
     if (k <= 0) return best;
@@ -100,21 +105,21 @@ public:
     const std::string aside = path + ".partial";
     try {
       graph_->saveIndex(aside);
-    } catch (const std::exception& e) {
-      fail("cannot write " + path, e.what());
-    }
+    } catch (const std::exception& e) { fail("cannot write " + path, e.what()); }
     // hnswlib does not look whether its writes succeeded: the size tells
     const auto& g = *graph_;
-    std::uintmax_t size = sizeof g.offsetLevel0_ + sizeof g.max_elements_ + sizeof g.cur_element_count + sizeof g.size_data_per_element_ +
-                          sizeof g.label_offset_ + sizeof g.offsetData_ + sizeof g.maxlevel_ + sizeof g.enterpoint_node_ + sizeof g.maxM_ +
-                          sizeof g.maxM0_ + sizeof g.M_ + sizeof g.mult_ + sizeof g.ef_construction_;
+    std::uintmax_t size = sizeof g.offsetLevel0_ + sizeof g.max_elements_ + sizeof g.cur_element_count +
+                          sizeof g.size_data_per_element_ + sizeof g.label_offset_ + sizeof g.offsetData_ +
+                          sizeof g.maxlevel_ + sizeof g.enterpoint_node_ + sizeof g.maxM_ + sizeof g.maxM0_ +
+                          sizeof g.M_ + sizeof g.mult_ + sizeof g.ef_construction_;
     for (std::size_t i = 0; i < g.cur_element_count; ++i)
       size += g.size_data_per_element_ + 4 + static_cast<std::size_t>(g.element_levels_[i]) * g.size_links_per_element_;
     std::error_code unknown;
     const std::uintmax_t written = std::filesystem::file_size(aside, unknown);
     if (unknown || written < size || std::rename(aside.c_str(), path.c_str()) != 0) {
       std::remove(aside.c_str());
-      fail("cannot write " + path, "the file could not be made, or not all of it", "Check that the folder exists, may be written to and has room");
+      fail("cannot write " + path, "the file could not be made, or not all of it",
+           "Check that the folder exists, may be written to and has room");
     }
   }
   // m and ef_construction are those of the file.
@@ -122,12 +127,12 @@ public:
     HnswIndex index(width, graph, settings);
     try {
       index.graph_ = std::make_unique<hnswlib::HierarchicalNSW<float>>(index.space_.get(), path);
-    } catch (const std::exception& e) {
-      fail("cannot read " + path, std::string("hnswlib says: ") + e.what());
-    }
+    } catch (const std::exception& e) { fail("cannot read " + path, std::string("hnswlib says: ") + e.what()); }
     const auto& g = *index.graph_;
     if (g.label_offset_ - g.offsetData_ != static_cast<std::size_t>(width) * sizeof(float))
-      fail("cannot read " + path, "its vectors are of width " + std::to_string((g.label_offset_ - g.offsetData_) / sizeof(float)) + ", not " + std::to_string(width));
+      fail("cannot read " + path, "its vectors are of width " +
+                                      std::to_string((g.label_offset_ - g.offsetData_) / sizeof(float)) + ", not " +
+                                      std::to_string(width));
     index.size_ = static_cast<Index>(g.cur_element_count);
     return index;
   }

@@ -3,6 +3,7 @@
 #include "../model/small.hpp"
 
 #include <doctest/doctest.h>
+
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -34,16 +35,15 @@ std::vector<Hit> brute_force(View<Env> passages, View<Env> queries, Index q, Ind
   return all;
 }
 bool same(const std::vector<Hit>& a, const std::vector<Hit>& b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](const Hit& x, const Hit& y) { return x.id == y.id && x.score == y.score; });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](const Hit& x, const Hit& y) {
+           return x.id == y.id && x.score == y.score;
+         });
 }
 template <class F>
 std::string refusal(const F& f) {
   try {
     f();
-  } catch (const Error& e) {
-    return e.what();
-  }
+  } catch (const Error& e) { return e.what(); }
   return {};
 }
 
@@ -126,7 +126,8 @@ std::vector<double> held(const float* x, Index width) {
     float most = 0;
     for (Index c = 0; c < width; ++c) most = std::max(most, std::fabs(x[c]));
     for (Index c = 0; c < width; ++c)
-      all[static_cast<std::size_t>(c)] = most > 0 ? std::round(static_cast<double>(x[c] * (127 / most))) * static_cast<double>(most) / 127 : 0;
+      all[static_cast<std::size_t>(c)] =
+          most > 0 ? std::round(static_cast<double>(x[c] * (127 / most))) * static_cast<double>(most) / 127 : 0;
   } else {
     for (double& v : all) v = static_cast<double>(static_cast<float>(static_cast<Storage>(static_cast<float>(v))));
   }
@@ -159,8 +160,9 @@ void as_in_a_full_sort(const std::vector<Hit>& found, const std::vector<double>&
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("each way of holding vectors, at any width and on any number of threads, against all products in double", Storage, float, bf16,
-                   std::int8_t) {
+TEST_CASE_TEMPLATE(
+    "each way of holding vectors, at any width and on any number of threads, against all products in double", Storage,
+    float, bf16, std::int8_t) {
   for (const Index width : {1, 3, 31, 64, 100, 385})
     for (const Index n : {1, 15, 16, 49, 4096 + 70}) {
       CAPTURE(width);
@@ -177,17 +179,21 @@ TEST_CASE_TEMPLATE("each way of holding vectors, at any width and on any number 
           const auto found = index.search_all(queries, 60);
           if (threads == 1) first = found;
           else
-            for (Index q = 0; q < m; ++q) CHECK(same(found[static_cast<std::size_t>(q)], first[static_cast<std::size_t>(q)]));
-          if (threads == 2) CHECK(same(index.search(queries.view().row_block(m - 1, 1), 60), first.back()));  // alone as among others
+            for (Index q = 0; q < m; ++q)
+              CHECK(same(found[static_cast<std::size_t>(q)], first[static_cast<std::size_t>(q)]));
+          if (threads == 2)
+            CHECK(same(index.search(queries.view().row_block(m - 1, 1), 60), first.back()));  // alone as among others
         }
         for (Index q = 0; q < m; q += 1 + m / 3) {
           using OfQuery = std::conditional_t<std::is_same_v<Storage, std::int8_t>, std::int8_t, float>;
           const auto query = held<OfQuery>(queries.view().row(q), width);
           std::vector<double> scores;
-          for (const auto& passage : as_held) scores.push_back(std::inner_product(query.begin(), query.end(), passage.begin(), 0.0));
+          for (const auto& passage : as_held)
+            scores.push_back(std::inner_product(query.begin(), query.end(), passage.begin(), 0.0));
           // bf16: whether the query is rounded too is the machine's choice, 2^-9 of each product
-          as_in_a_full_sort(first[static_cast<std::size_t>(q)], scores, 60,
-                            (std::is_same_v<Storage, bf16> ? 5e-3 : 2e-6) * std::max(1.0, std::sqrt(static_cast<double>(width))));
+          as_in_a_full_sort(
+              first[static_cast<std::size_t>(q)], scores, 60,
+              (std::is_same_v<Storage, bf16> ? 5e-3 : 2e-6) * std::max(1.0, std::sqrt(static_cast<double>(width))));
         }
       }
     }
@@ -198,7 +204,8 @@ TEST_CASE_TEMPLATE("adding in pieces is adding at once, and ties go to the first
   const Tensor<Env> passages = vectors(n, width, 3), queries = vectors(40, width, 4);
   FlatIndex<Env, Storage> once{width, {.threads = 3}}, pieces{width, {.threads = 1}};
   once.add(passages);
-  for (Index added = 0, piece = 1; added < n; added += piece, piece = std::min(n - added, 3 * piece + 1)) pieces.add(passages.view().row_block(added, piece));
+  for (Index added = 0, piece = 1; added < n; added += piece, piece = std::min(n - added, 3 * piece + 1))
+    pieces.add(passages.view().row_block(added, piece));
   REQUIRE(pieces.size() == n);
   for (const Index k : {1, 30, 700, 20000}) {
     const auto a = once.search_all(queries, k), b = pieces.search_all(queries, k);
@@ -207,7 +214,8 @@ TEST_CASE_TEMPLATE("adding in pieces is adding at once, and ties go to the first
       CHECK(same(found, b[static_cast<std::size_t>(q)]));
       // -1, 0 and 1 are held exactly by all (in int8 up to the rounding of the scale): the order is that of a full sort
       const auto all = brute_force(passages, queries, q, k);
-      CHECK(std::equal(found.begin(), found.end(), all.begin(), all.end(), [](const Hit& x, const Hit& y) { return x.id == y.id && std::fabs(x.score - y.score) < 1e-5; }));
+      CHECK(std::equal(found.begin(), found.end(), all.begin(), all.end(),
+                       [](const Hit& x, const Hit& y) { return x.id == y.id && std::fabs(x.score - y.score) < 1e-5; }));
     }
   }
 }
@@ -266,8 +274,10 @@ TEST_CASE("held in less, an index takes less, and rescore() puts the original or
 
 TEST_CASE("widths that do not fit are refused") {
   FlatIndex index{4};
-  CHECK(refusal([&] { index.add(vectors(2, 5, 1)); }) == "vectors of width 5 cannot be added: the index was made for width 4");
-  CHECK(refusal([&] { index.search(vectors(1, 3, 1), 1); }) == "a query of width 3 cannot be searched: the index was made for width 4");
+  CHECK(refusal([&] { index.add(vectors(2, 5, 1)); }) ==
+        "vectors of width 5 cannot be added: the index was made for width 4");
+  CHECK(refusal([&] { index.search(vectors(1, 3, 1), 1); }) ==
+        "a query of width 3 cannot be searched: the index was made for width 4");
   CHECK(refusal([] { FlatIndex<Env, std::int8_t> wide{70000}; }) ==
         "an index of width 70000 in int8: its sums could leave 32 bits beyond 65536. Hold the vectors in bf16");
   CHECK(refusal([] { FlatIndex<> none{0}; }) == "an index of width 0: vectors have at least one column");

@@ -57,15 +57,15 @@ template <class F>
 std::string refusal(const F& f) {
   try {
     f();
-  } catch (const Error& e) {
-    return e.what();
-  }
+  } catch (const Error& e) { return e.what(); }
   return {};
 }
 
 }  // namespace
 
-TEST_CASE("nearly all of what an exact search finds, with its scores, more with a larger ef; the same on any number of threads") {
+TEST_CASE(
+    "nearly all of what an exact search finds, with its scores, more with a larger ef; the same on any number of "
+    "threads") {
   const Tensor<Env> passages = vectors(3000, 40, 1), queries = vectors(60, 40, 2);
   FlatIndex exact{40};
   exact.add(passages);
@@ -75,7 +75,8 @@ TEST_CASE("nearly all of what an exact search finds, with its scores, more with 
   const auto right = exact.search_all(queries, 10), few = index.search_all(queries, 10);
   HnswIndex careful{40, {.ef = 400}, {.threads = 3}}, again{40, {.ef = 400}, {.threads = 1}};
   careful.add(passages);
-  for (Index added = 0, piece = 1; added < 3000; added += piece, piece = std::min<Index>(3000 - added, 1500)) again.add(passages.view().row_block(added, piece));
+  for (Index added = 0, piece = 1; added < 3000; added += piece, piece = std::min<Index>(3000 - added, 1500))
+    again.add(passages.view().row_block(added, piece));
   const auto many = careful.search_all(queries, 10);
   CHECK(recall(few, right) > 0.6);
   CHECK(recall(many, right) >= recall(few, right));
@@ -110,11 +111,14 @@ TEST_CASE("saved and loaded, a graph finds the same and can be added to") {
   CHECK(loaded.size() == 1500);
   CHECK(loaded.search(passages.view().row_block(1450, 1), 1).front().id == 1450);
 
-  CHECK(refusal([] { HnswIndex<>::load("graph.hnsw", 13); }).find("its vectors are of width 12, not 13") != std::string::npos);
-  CHECK(refusal([] { HnswIndex<>::load("no such file", 12); }).find("cannot read no such file: hnswlib says: ") != std::string::npos);
+  CHECK(refusal([] { HnswIndex<>::load("graph.hnsw", 13); }).find("its vectors are of width 12, not 13") !=
+        std::string::npos);
+  CHECK(refusal([] { HnswIndex<>::load("no such file", 12); }).find("cannot read no such file: hnswlib says: ") !=
+        std::string::npos);
   std::filesystem::resize_file("graph.hnsw", std::filesystem::file_size("graph.hnsw") / 2);
   CHECK(refusal([] { HnswIndex<>::load("graph.hnsw", 12); }).find("cannot read graph.hnsw") != std::string::npos);
-  CHECK(refusal([&] { index.save("no such folder/graph"); }).find("cannot write no such folder/graph") != std::string::npos);
+  CHECK(refusal([&] { index.save("no such folder/graph"); }).find("cannot write no such folder/graph") !=
+        std::string::npos);
   std::filesystem::remove("graph.hnsw");
 }
 
@@ -128,11 +132,16 @@ TEST_CASE("nothing added, nothing wanted, more wanted than there are, widths tha
   const auto all = index.search(passages, 10);
   REQUIRE(all.size() == 5);
   CHECK(all.front().id == 0);
-  CHECK(refusal([&] { index.add(vectors(2, 5, 1)); }) == "vectors of width 5 cannot be added: the index was made for width 4");
-  CHECK(refusal([&] { index.search(vectors(1, 3, 1), 1); }) == "a query of width 3 cannot be searched: the index was made for width 4");
+  CHECK(refusal([&] { index.add(vectors(2, 5, 1)); }) ==
+        "vectors of width 5 cannot be added: the index was made for width 4");
+  CHECK(refusal([&] { index.search(vectors(1, 3, 1), 1); }) ==
+        "a query of width 3 cannot be searched: the index was made for width 4");
   CHECK(refusal([] { HnswIndex<> none{0}; }) == "an index of width 0: vectors have at least one column");
-  CHECK(refusal([] { HnswIndex<> none{4, {.m = 1}}; }) ==
-        "a graph of m 1, ef_construction 200 and ef 100: vectors need at least 2 neighbours and searches at least one candidate");
+  CHECK(refusal([] {
+          HnswIndex<> none{4, {.m = 1}};
+        }) ==
+        "a graph of m 1, ef_construction 200 and ef 100: vectors need at least 2 neighbours and searches at least one "
+        "candidate");
 }
 
 #else

@@ -1,11 +1,11 @@
-// Exact search: scores of many vectors for some queries, keeping only what may belong to a query's best. Vectors lie in strips of as many as
-// fill 64 bytes side by side (16 under float): rows of 64 bytes, one neighbour (float), two (bf16) or four (int8) of each vector's numbers
-// per row, whatever the instruction set. So a strip is read from memory once, in order, for all queries; sums stay in
-// registers (or tiles), are compared with the query's least there, and are written nowhere unless one passes.
+// Exact search: scores of many vectors for some queries, keeping only what may belong to a query's best. Vectors lie in strips of as
+// many as fill 64 bytes side by side (16 under float): lines of 64 bytes, with one number (float), two neighbours (bf16) or four (int8) of
+// each vector, whatever the instruction set. So a strip is read from memory once, in order, for all queries; sums stay in registers (or
+// tiles), are compared with the query's least there, and are written nowhere unless one passes.
 //   as they are   s = q · x, one sum in the order of the numbers
 //   bf16          s = q · bf16(x) in float; q is bf16 too where vdpbf16ps or tiles multiply
-//   int8          x ≈ a x', q ≈ b q' with a = max |x| / 127: s = a b (q' · x'), the sum exact. Stored is x' + 128: the instructions multiply
-//                 unsigned by signed bytes; 128 Σ q' comes off the start of each sum.
+//   int8          x ≈ a x', q ≈ b q' with a = max |x| / 127: s = a b (q' · x'), the sum exact. Stored is x' + 128: the instructions
+//                 multiply unsigned by signed bytes; 128 Σ q' comes off the start of each sum.
 // A vector's score does not depend on what else is searched for or in.
 #pragma once
 
@@ -237,7 +237,7 @@ void put(BasicView<const typename Way::Score> x, void* block, Index at) {
   }
 }
 
-// Queries: the start of each one's sums, then groups of tile_rows queries [line][query], then those that are too few for a group one by one.
+// Queries: the start of each one's sums, then groups of tile_rows queries [line][query], then those too few for a group one by one.
 struct Split {
   Index groups, alone;
   explicit Split(Index m) : groups(m / tile_rows), alone(m % tile_rows) {
@@ -419,8 +419,8 @@ kernels::Store<typename Way::Score> store() {
 
 // --- tiles -----------------------------------------------------------------------------------------------------------------------
 #if defined(__AMX_BF16__) && defined(__AMX_INT8__) && defined(__AVX512BF16__) && defined(__AVX512VNNI__)
-// 32 queries by 32 vectors at a time: four tiles of sums, two of queries, two of vectors. A tile of vectors is 16 lines of a strip as they lie;
-// a tile of queries is made to be 16 lines too, one query each.
+// 32 queries by 32 vectors at a time: four tiles of sums, two of queries, two of vectors. A tile of vectors is 16 lines of a strip as they
+// lie; a tile of queries is made to be 16 lines too, one query each.
 template <class Way>
 inline constexpr bool whole_numbers = Way::tail > 0;
 

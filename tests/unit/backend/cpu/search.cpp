@@ -24,22 +24,29 @@ struct Lists {
   std::vector<kernels::Best<T>> best;
   std::vector<kernels::Found<T>> found;
   Lists(const kernels::Store<T>& store, Index m, Index room, T least)
-      : best(static_cast<std::size_t>((m + store.fill - 1) / store.fill * store.fill)), found(static_cast<std::size_t>(m * room)) {
+      : best(static_cast<std::size_t>((m + store.fill - 1) / store.fill * store.fill)),
+        found(static_cast<std::size_t>(m * room)) {
     for (Index q = 0; q < static_cast<Index>(best.size()); ++q)
-      best[static_cast<std::size_t>(q)] = {q < m ? least : std::numeric_limits<T>::infinity(), q < m ? found.data() + q * room : nullptr, 0, room, 0,
+      best[static_cast<std::size_t>(q)] = {q < m ? least : std::numeric_limits<T>::infinity(),
+                                           q < m ? found.data() + q * room : nullptr,
+                                           0,
+                                           room,
+                                           0,
                                            [](kernels::Best<T>* b) { b->least = std::numeric_limits<T>::infinity(); }};
   }
 };
 
 // Scores of vectors [first, n) of a block that holds n, with everything above `least` reported.
 template <class T>
-void scores(const char* isa, const kernels::Store<T>& store, Index n, Index first, Index m, Index k, double tolerance, double largest) {
+void scores(const char* isa, const kernels::Store<T>& store, Index n, Index first, Index m, Index k, double tolerance,
+            double largest) {
   CAPTURE(isa);
   CAPTURE(n);
   CAPTURE(m);
   CAPTURE(k);
   const auto x = draw<T>(n * k, 1), q = draw<T>(m * k, 2);
-  Buffer<Host> block(static_cast<std::size_t>(store.size(n, k))), queries(static_cast<std::size_t>(store.query_size(m, k)));
+  Buffer<Host> block(static_cast<std::size_t>(store.size(n, k))),
+      queries(static_cast<std::size_t>(store.query_size(m, k)));
   Host::clear(block.data(), block.size());
   for (Index i = 0; i < n; i += 7) store.put({x.data() + i * k, std::min<Index>(7, n - i), k, k}, block.data(), i);
   std::vector<T> units(static_cast<std::size_t>(m));
@@ -54,8 +61,11 @@ void scores(const char* isa, const kernels::Store<T>& store, Index n, Index firs
       REQUIRE(b.found[j].id == 1000 + first + j);
       double s = 0;
       for (Index c = 0; c < k; ++c)
-        s += static_cast<double>(q[static_cast<std::size_t>(i * k + c)]) * static_cast<double>(x[static_cast<std::size_t>((first + j) * k + c)]);
-      worst = std::max(worst, std::fabs(static_cast<double>(b.found[j].score) * static_cast<double>(units[static_cast<std::size_t>(i)]) - s));
+        s += static_cast<double>(q[static_cast<std::size_t>(i * k + c)]) *
+             static_cast<double>(x[static_cast<std::size_t>((first + j) * k + c)]);
+      worst = std::max(worst, std::fabs(static_cast<double>(b.found[j].score) *
+                                            static_cast<double>(units[static_cast<std::size_t>(i)]) -
+                                        s));
     }
   }
   CHECK(worst <= tolerance * std::sqrt(static_cast<double>(k)));
@@ -66,7 +76,8 @@ void scores(const char* isa, const kernels::Store<T>& store, Index n, Index firs
   store.search(queries.data(), m, k, block.data(), first, n, 1000 + first, some.best.data());
   store.search(queries.data(), m, k, block.data(), first, n, 1000 + first, one.best.data());
   for (Index i = 0; i < m; ++i) {
-    const auto &a = all.best[static_cast<std::size_t>(i)], &b = some.best[static_cast<std::size_t>(i)], &c = one.best[static_cast<std::size_t>(i)];
+    const auto &a = all.best[static_cast<std::size_t>(i)], &b = some.best[static_cast<std::size_t>(i)],
+               &c = one.best[static_cast<std::size_t>(i)];
     Index at = 0;
     for (Index j = 0; j < a.count; ++j)
       if (a.found[j].score > least) {
@@ -111,9 +122,7 @@ TEST_CASE("bytes are multiplied exactly, at their largest and over the longest s
     const kernels::Table<float>* t = nullptr;
     try {
       t = &cpu::choose<float>(isa);
-    } catch (const Error&) {
-      continue;
-    }
+    } catch (const Error&) { continue; }
     CAPTURE(isa);
     const auto& store = t->in_int8;
     for (const Index k : {64, 65536}) {
@@ -121,7 +130,8 @@ TEST_CASE("bytes are multiplied exactly, at their largest and over the longest s
       for (Index c = 0; c < k; ++c) x[static_cast<std::size_t>(k + c)] = -1;
       for (Index c = 1; c < k; c += 2) q[static_cast<std::size_t>(k + c)] = -1;
       q[static_cast<std::size_t>(k + 1)] = 1;
-      Buffer<Host> block(static_cast<std::size_t>(store.size(2, k))), queries(static_cast<std::size_t>(store.query_size(2, k)));
+      Buffer<Host> block(static_cast<std::size_t>(store.size(2, k))),
+          queries(static_cast<std::size_t>(store.query_size(2, k)));
       Host::clear(block.data(), block.size());
       store.put({x.data(), 2, k, k}, block.data(), 0);
       float units[2];
@@ -130,7 +140,8 @@ TEST_CASE("bytes are multiplied exactly, at their largest and over the longest s
       store.search(queries.data(), 2, k, block.data(), 0, 2, 0, all.best.data());
       const auto width = static_cast<float>(k);
       for (const auto& [query, vector, value] : {std::tuple{0, 0, width}, {0, 1, -width}, {1, 0, 2.0f}, {1, 1, -2.0f}})
-        CHECK(units[query] * all.best[static_cast<std::size_t>(query)].found[vector].score == doctest::Approx(value).epsilon(1e-6));
+        CHECK(units[query] * all.best[static_cast<std::size_t>(query)].found[vector].score ==
+              doctest::Approx(value).epsilon(1e-6));
     }
   }
 }
