@@ -8,7 +8,7 @@
 namespace encoding {
 
 using namespace towpath;
-using Env = Cpu<float>;
+using Env = Cpu<float, FloatOrBf16>;
 
 template <class Encoder>
 struct Embedder {
@@ -30,7 +30,7 @@ struct Embedder {
 
 template <class Encoder>
 Json encode(const Task& task) {
-  Env env({.threads = task.threads});
+  Env env({.threads = task.threads, .bf16 = task.weights == "bf16"});
   Embedder<Encoder> model{{}, task};
   load(model.encoder, Safetensors(task.model + "/model.safetensors"));
   if constexpr (Encoder::trains) load_trainable(model.encoder, Safetensors(task.adapter));
@@ -45,7 +45,7 @@ Json encode(const Task& task) {
   options.encode.batch_tokens = task.batch_tokens;
   options.encode.progress = task.quiet ? nullptr : stderr;
   options.identity = task.method + (task.budget == "none" ? "" : " at " + task.budget + " %") + " on " + std::string(Encoder::shape::name) + ", " + task.pooling +
-                     (task.dot ? ", own length" : ", length 1");
+                     (task.dot ? ", own length" : ", length 1") + (task.weights == "bf16" ? ", weights in bf16" : "");
   const EncodeFileTally tally = encode_file(model, env, words, task.in, task.out, options);
   if (tally.resumed) std::printf("resumed after %td texts\n", tally.resumed);
   const double rate = tally.seconds > 0 ? static_cast<double>(tally.fresh) / tally.seconds : 0;

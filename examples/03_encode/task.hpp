@@ -9,7 +9,7 @@
 namespace encoding {
 
 struct Task {
-  std::string model, in, out, adapter, method = "none", budget = "none", pooling = "mean", format = "auto";
+  std::string model, in, out, adapter, method = "none", budget = "none", pooling = "mean", format = "auto", weights = "f32";
   towpath::Index max_length = 256, threads = 0, chunk = 4096, batch_tokens = 8192;
   bool dot = false, resume = false, quiet = false;
 };

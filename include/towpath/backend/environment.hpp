@@ -14,6 +14,7 @@ struct Settings {
   Index threads = 0;       // 0: as many as the machine has; results do not depend on it
   std::uint64_t seed = 42;
   float dropout = 0;       // of hidden states and attention probabilities, wherever Learn and Rehearse draw it
+  bool bf16 = false;       // under Cpu<float, FloatOrBf16>: hold frozen weights in bf16
   const char* isa = nullptr;  // force the kernels of this name: baseline, avx2, avx512, avx512_bf16, amx; none: the best there are
 };
 

@@ -43,6 +43,22 @@ TOWPATH_OP Tensor<Env> nn(Env& env, View<Env> a, const FactorOf<Env>& b, const F
   Env::Ops::nn(env, a, b, y, finish);
   return y;
 }
+// y = finish( inner(a bᵀ) cᵀ ) and y = finish( inner(a b) c ): two products one after the other, block of rows by block of rows, so that what
+// is between them stays in the cache and never becomes a matrix in memory           nt_nt: a [m,k]  b [n,k]  c [o,n]  -> [m,o]
+template <class Env>
+TOWPATH_OP Tensor<Env> nt_nt(Env& env, View<Env> a, const FactorOf<Env>& b, const FinishOf<Env>& inner, const FactorOf<Env>& c, const FinishOf<Env>& finish) {
+  TOWPATH_CHECK(a.columns == b.values.columns && b.values.rows == c.values.columns);
+  auto y = env.template take<Env>(a.rows, c.values.rows);
+  Env::Ops::nt_nt(env, a, b, inner, c, y, finish);
+  return y;
+}
+template <class Env>
+TOWPATH_OP Tensor<Env> nn_nn(Env& env, View<Env> a, const FactorOf<Env>& b, const FinishOf<Env>& inner, const FactorOf<Env>& c, const FinishOf<Env>& finish) {
+  TOWPATH_CHECK(a.columns == b.values.rows && b.values.columns == c.values.rows);
+  auto y = env.template take<Env>(a.rows, c.values.columns);
+  Env::Ops::nn_nn(env, a, b, inner, c, y, finish);
+  return y;
+}
 // c += aᵀ b                                                                                   a [k,m]  b [k,n]  c [m,n]
 template <class Env>
 TOWPATH_OP void tn_add(Env& env, View<Env> a, View<Env> b, Writable<Env> c) {

@@ -23,6 +23,7 @@
 #include "towpath/nn/beside.hpp"
 #include "towpath/nn/chain.hpp"
 #include "towpath/nn/dropout.hpp"
+#include "towpath/nn/feed_forward.hpp"
 #include "towpath/nn/layer_norm.hpp"
 #include "towpath/nn/linear.hpp"
 #include "towpath/nn/residual.hpp"
@@ -75,7 +76,7 @@ struct LayerParts {
                      At<at::OutsideAttention, H, H>>;                                                              // u
 
   using Hidden = Follow<List<Activated<Projection<at::FfnIn, H, F>, typename Shape::Activation, F>>, At<at::FfnHidden, F>>;
-  using FfnSub = Plus<Follow<List<Hidden, Dropped<Projection<at::FfnOut, F, H>>>, At<at::PostFfn, H, H>>, At<at::BesideFfn, H, H>>;  // f
+  using FfnSub = Plus<Follow<List<FeedForward<Hidden, Dropped<Projection<at::FfnOut, F, H>>>>, At<at::PostFfn, H, H>>, At<at::BesideFfn, H, H>>;  // f
   using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm">>>, At<at::PostFfnNorm, H, H>>, At<at::OutsideFfn, H, H>>;
 
   using Whole = Plus<Then<Lower, Upper>, At<at::OutsideLayer, H, H>, At<at::Outside, H, H>>;                        // y

@@ -55,14 +55,22 @@ struct Fused {
       [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::slope> slope;                            // F'(M(x)) [T, n]
     };
 
-    template <class Pass, Rows<Env> X>
-    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+    static constexpr Function function = function_of<F>;
+    // What the projection's product is to do at its end, with room for F' where it is kept.
+    template <class Pass>
+    static op::FinishOf<Env> first_finish(Env& env, Index rows, Saved<Pass>& saved) {
       op::FinishOf<Env> finish;
-      finish.function = function_of<F>;
+      finish.function = function;
       if constexpr (keeps<Pass>) {
-        saved.slope = env.template take<Env>(View<Env>(x).rows, width);
+        saved.slope = env.template take<Env>(rows, width);
         finish.slope = saved.slope;
       }
+      return finish;
+    }
+
+    template <class Pass, Rows<Env> X>
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+      const op::FinishOf<Env> finish = first_finish<Pass>(env, View<Env>(x).rows, saved);
       return forward_to<Pass>(static_cast<const Base&>(*this), env, x, saved.inner, finish);
     }
     template <class Pass, Rows<Env> X>

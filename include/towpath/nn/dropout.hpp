@@ -24,12 +24,17 @@ struct Dropped {
       [[no_unique_address]] If<keeps<Pass>, Mask, tag::mask> mask;
     };
 
+    template <class Pass>
+    static Mask draw(Env& env, Saved<Pass>& saved) {
+      const Mask mask = env.mask();
+      if constexpr (keeps<Pass>) saved.mask = mask;
+      return mask;
+    }
     template <class Pass, Rows<Env> X>
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, const op::FinishOf<Env>& finish = {}) const {
       const Base& inner = *this;
       if constexpr (Pass::random) {
-        const Mask mask = env.mask();
-        if constexpr (keeps<Pass>) saved.mask = mask;
+        const Mask mask = draw<Pass>(env, saved);
         if (mask.rate != 0) {
           Tensor<Env> y = inner.template forward<Pass>(env, x, saved.inner);
           op::dropout(env, mask, y);

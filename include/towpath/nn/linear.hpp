@@ -44,6 +44,16 @@ struct Linear {
       if constexpr (Pass::wants_input) return op::nn<Env>(env, dy, weight, finish);                    // dx = dy W
       else return {};
     }
+    // What whoever joins two products needs to know, where backward is the other product and nothing else.
+    const auto& frozen_weight() const
+      requires(!Linear::trains)
+    {
+      return weight;
+    }
+    View<Env> frozen_bias() const {
+      if constexpr (bias_is != Leaf::absent) return bias;
+      else return {};
+    }
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
       f(at / "weight", Trained<weight_trains>{Begin::of(In)}, ms.weight...);

@@ -24,8 +24,22 @@ namespace towpath {
 struct Host {
   static constexpr std::size_t alignment = 64;
 
-  static void* allocate(std::size_t bytes) { return ::operator new(bytes, std::align_val_t{alignment}); }
-  static void release(void* p) { ::operator delete(p, std::align_val_t{alignment}); }
+  static constexpr std::size_t large = std::size_t{2} << 20;  // the size of a large page, where there are such
+
+  // What is as large as a large page begins on one, and the system is asked to use them: a product touches many rows at once, each on a page of
+  // its own, and the processor remembers the places of few.
+  static void* allocate(std::size_t bytes) {
+    if (bytes < large) return ::operator new(bytes, std::align_val_t{alignment});
+    void* p = ::operator new(bytes, std::align_val_t{large});
+#if defined(MADV_HUGEPAGE)
+    ::madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+    return p;
+  }
+  static void release(void* p, std::size_t bytes) {
+    if (bytes < large) ::operator delete(p, std::align_val_t{alignment});
+    else ::operator delete(p, std::align_val_t{large});
+  }
   static void clear(void* p, std::size_t bytes) { std::memset(p, 0, bytes); }
   static void copy(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
   // Memory that will be read over and over from end to end: large pages, where the system has them and was not told not to.
@@ -61,7 +75,7 @@ public:
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
   ~Pool() {
-    for (const Block& b : free_) Space::release(b.data);
+    for (const Block& b : free_) Space::release(b.data, b.size);
   }
 
   struct Block {
@@ -93,7 +107,7 @@ public:
     idle_ += b.size;
     while (used_ + idle_ > 2 * most_ && !free_.empty()) {  // the largest first: it is the likeliest to be of a batch long past
       idle_ -= free_.back().size;
-      Space::release(free_.back().data);
+      Space::release(free_.back().data, free_.back().size);
       free_.pop_back();
     }
   }
@@ -150,7 +164,7 @@ private:
   void drop() {
     if (!data_) return;
     if (pool_) pool_->give({data_, size_});
-    else Space::release(data_);
+    else Space::release(data_, size_);
     data_ = nullptr;
   }
 

@@ -24,7 +24,7 @@ struct Aligned {
   template <class U>
   Aligned(const Aligned<U>&) {}
   T* allocate(std::size_t n) { return static_cast<T*>(Host::allocate(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t) { Host::release(p); }
+  void deallocate(T* p, std::size_t n) { Host::release(p, n * sizeof(T)); }
   friend bool operator==(const Aligned&, const Aligned&) { return true; }
 };
 

@@ -25,10 +25,10 @@ struct Counted {
     sizes[p] = bytes;
     return p;
   }
-  static void release(void* p) {
+  static void release(void* p, std::size_t bytes) {
     --blocks;
     sizes.erase(p);
-    Host::release(p);
+    Host::release(p, bytes);
   }
   static std::size_t bytes() {
     std::size_t n = 0;

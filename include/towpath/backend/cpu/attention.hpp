@@ -101,7 +101,7 @@ void attention(const kernels::Head<T>& h, BasicView<T> y) {
     for (Index r = 0; r < rows; ++r) {
       T* p = s.row(r);
       const T top = simd::maximum<T>(m, p);
-      simd::map<T>(m, p, [top](B x) { return xsimd::exp(x - B(top)); }, p);
+      simd::map<T>(m, p, [top](B x) { return simd::exp(x - B(top)); }, p);
       const T sum = simd::accumulate<T>(m, [](B x) { return x; }, p), inverse = T(1) / sum;
       h.stats[i + r] = top + std::log(sum);
       simd::map<T>(m, p, [inverse](B x) { return x * B(inverse); }, p);
@@ -135,7 +135,7 @@ void attention_backward(const kernels::Head<T>& h, BasicView<const T> dy, BasicV
       T *a = p.row(r), *b = g.row(r);
       const T all = h.stats[i + r];
       if (h.kept) std::copy(h.kept + (i + r) * m, h.kept + (i + r + 1) * m, a);
-      else simd::map<T>(m, a, [all](B x) { return xsimd::exp(x - B(all)); }, a);
+      else simd::map<T>(m, a, [all](B x) { return simd::exp(x - B(all)); }, a);
       const Index at = h.mask_start + (i + r) * m;
       if (h.mask.rate != 0) masked(h.mask, at, b, m);
       const T mean = simd::accumulate<T>(m, [](B x, B z) { return x * z; }, a, b);

@@ -208,10 +208,8 @@ inline void product_amx(BasicView<const float> a, const void* packed, Index firs
     for (Index i = 0; i < a.rows; i += 2 * tile_side) {
       const Index rows = std::min<Index>(2 * tile_side, a.rows - i);
       const std::uint16_t *a0 = left + i * deep, *a1 = a0 + tile_side * deep;
-      for (Index r = 0; r < rows; ++r) {
-        __builtin_prefetch(y.row(i + r) + j, 1);
-        __builtin_prefetch(y.row(i + r) + j + 16, 1);
-      }
+      const TileFinish<float> f(finish, i, j);
+      fetch_tile<float>(rows, columns, y.row(i) + j, y.stride, f);
       _tile_zero(0);
       _tile_zero(1);
       _tile_zero(2);
@@ -230,7 +228,7 @@ inline void product_amx(BasicView<const float> a, const void* packed, Index firs
       _tile_stored(1, sums + 16, 128);
       _tile_stored(2, sums + 512, 128);
       _tile_stored(3, sums + 528, 128);
-      finish_tile<float>(rows, columns, sums, 32, y.row(i) + j, y.stride, TileFinish<float>(finish, i, j));
+      finish_tile<float>(rows, columns, sums, 32, y.row(i) + j, y.stride, f);
     }
   }
   _tile_release();

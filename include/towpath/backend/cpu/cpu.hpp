@@ -66,15 +66,18 @@ const kernels::Table<T>& choose(const char* wanted) {
 // What attention does with its probabilities between forward and backward: heads · Σ n² numbers kept, or computed again from log-sums.
 enum class Probabilities { recomputed, kept };
 
+// In place of a type: float or bf16, as Settings::bf16 says. For programs that take it from a command line and are compiled once.
+struct FloatOrBf16 {};
+
 // The operations on T, with frozen weights held as Frozen (T itself, or bf16 under float).
 template <class T, class Frozen = T, Probabilities probabilities = Probabilities::recomputed>
 struct Ops : reference::Ops<T> {
-  static_assert(std::is_same_v<Frozen, T> || (std::is_same_v<Frozen, bf16> && std::is_same_v<T, float>),
+  static_assert(std::is_same_v<Frozen, T> || ((std::is_same_v<Frozen, bf16> || std::is_same_v<Frozen, cpu::FloatOrBf16>) && std::is_same_v<T, float>),
                 "[towpath] Cpu<T, Frozen>: frozen weights are held as T itself, or as bf16 under float: Cpu<float>, Cpu<double> or Cpu<float, bf16>");
   using Loops = reference::Ops<T>;
   using typename Loops::V;
   using typename Loops::W;
-  static constexpr bool rounds_frozen = !std::is_same_v<Frozen, T>, keeps = probabilities == Probabilities::kept;
+  static constexpr bool may_round = !std::is_same_v<Frozen, T>, always_rounds = std::is_same_v<Frozen, bf16>, keeps = probabilities == Probabilities::kept;
 
   // --- products: equations in reference/ops.hpp ------------------------------------------------------------------------
   template <class Env>
@@ -84,6 +87,14 @@ struct Ops : reference::Ops<T> {
   template <class Env>
   static void nn(Env& env, V a, const Factor<T>& b, W y, const Finish<T>& finish = {}) {
     times(env, a, b, true, y, finish);
+  }
+  template <class Env>
+  static void nt_nt(Env& env, V a, const Factor<T>& b, const Finish<T>& inner, const Factor<T>& c, W y, const Finish<T>& finish) {
+    twice(env, a, b, inner, c, false, y, finish);
+  }
+  template <class Env>
+  static void nn_nn(Env& env, V a, const Factor<T>& b, const Finish<T>& inner, const Factor<T>& c, W y, const Finish<T>& finish) {
+    twice(env, a, b, inner, c, true, y, finish);
   }
   template <class Env>
   static void tn_add(Env& env, V a, V b, W c) {
@@ -209,42 +220,70 @@ private:
   }
   static T* numbers(const Buffer<Host>& b) { return static_cast<T*>(b.data()); }
 
-  // y = finish(a bᵀ), or finish(a b) if `across`. A frozen b is packed once and for all, any other for the occasion.
+  // A right-hand side in the order kernels want: that of a frozen matrix is made once and for all, any other for the occasion.
+  template <class Env>
+  struct Right {
+    const void* packed = nullptr;
+    Index panels = 0, columns = 0;
+    bool rounded = false;
+    Buffer<Host> here;
+
+    // y = finish(a · this), columns of panels [first, last)
+    void times(Env& env, V a, Index first, Index last, W y, const Finish<T>& finish) const {
+      const kernels::Table<T>& k = env.kernels();
+      if (may_round && rounded) {
+        const auto room = scratch(env, k.bf16_scratch(a.rows, a.columns));
+        k.bf16_product(a, packed, first, last, y, finish, room.data());
+      } else {
+        k.product(a, static_cast<const T*>(packed), first, last, y, finish);
+      }
+    }
+  };
+  template <class Env>
+  static Right<Env> right(Env& env, const Factor<T>& b, bool across) {
+    const kernels::Table<T>& k = env.kernels();
+    const Index n = across ? b.values.columns : b.values.rows, depth = across ? b.values.rows : b.values.columns;
+    Right<Env> r;
+    r.columns = n;
+    r.rounded = may_round && b.forms && (always_rounds || env.settings().bf16);
+    const Index width = r.rounded ? k.bf16_panel : k.panel, bytes = r.rounded ? k.bf16_size(n, depth) : k.packed_size(n, depth) * size;
+    r.panels = (n + width - 1) / width;
+    const auto pack = [&](void* to) {
+      env.rows(r.panels, 1, [&](Index first, Index last) {
+        if (r.rounded) k.bf16_pack(b.values, across, first, last, to);
+        else k.pack(b.values, across, first, last, static_cast<T*>(to));
+      });
+    };
+    if (b.forms) {
+      const int key = 2 * (r.rounded ? 16 : k.key + (sizeof(T) == 4 ? 0 : 8)) + across;
+      r.packed = b.forms->form(key, static_cast<std::size_t>(bytes), pack, b.values.data, static_cast<std::size_t>(b.values.size() * size));
+    }
+    if (!r.packed) {
+      r.here = scratch(env, bytes);
+      pack(r.here.data());
+      r.packed = r.here.data();
+    }
+    return r;
+  }
   template <class Env>
   static void times(Env& env, V a, const Factor<T>& b, bool across, W y, const Finish<T>& finish) {
-    const kernels::Table<T>& k = env.kernels();
-    const Index n = y.columns, depth = a.columns;
-    if (y.rows == 0 || n == 0) return;
-    if (rounds_frozen && b.forms) {
-      if constexpr (rounds_frozen) {
-        const Index panels = (n + k.bf16_panel - 1) / k.bf16_panel;
-        const void* packed = b.forms->form(8 + across, static_cast<std::size_t>(k.bf16_size(n, depth)), [&](void* to) {
-          env.rows(panels, 1, [&](Index first, Index last) { k.bf16_pack(b.values, across, first, last, to); });
-        }, b.values.data, static_cast<std::size_t>(b.values.size() * size));
-        tiles(env, y, panels, [&](Index i, Index rows, Index first, Index last) {
-          const auto room = scratch(env, k.bf16_scratch(rows, depth));
-          k.bf16_product(a.row_block(i, rows), packed, first, last, y.row_block(i, rows), finish.rows(i, rows), room.data());
-        });
-      }
-      return;
-    }
-    const Index panels = (n + k.panel - 1) / k.panel;
-    const auto pack = [&](void* to) {
-      env.rows(panels, 1, [&](Index first, Index last) { k.pack(b.values, across, first, last, static_cast<T*>(to)); });
-    };
-    const Index bytes = k.packed_size(n, depth) * size;
-    Buffer<Host> here;
-    const void* packed;
-    if (b.forms) {
-      packed = b.forms->form(2 * k.key + across + (sizeof(T) == 4 ? 0 : 16), static_cast<std::size_t>(bytes), pack, b.values.data,
-                             static_cast<std::size_t>(b.values.size() * size));
-    } else {
-      here = scratch(env, bytes);
-      pack(here.data());
-      packed = here.data();
-    }
-    tiles(env, y, panels, [&](Index i, Index rows, Index first, Index last) {
-      k.product(a.row_block(i, rows), static_cast<const T*>(packed), first, last, y.row_block(i, rows), finish.rows(i, rows));
+    if (y.rows == 0 || y.columns == 0) return;
+    const auto r = right(env, b, across);
+    tiles(env, y, r.panels, [&](Index i, Index rows, Index first, Index last) {
+      r.times(env, a.row_block(i, rows), first, last, y.row_block(i, rows), finish.rows(i, rows));
+    });
+  }
+  template <class Env>
+  static void twice(Env& env, V a, const Factor<T>& b, const Finish<T>& inner, const Factor<T>& c, bool across, W y, const Finish<T>& finish) {
+    if (y.rows == 0 || y.columns == 0) return;
+    const auto first = right(env, b, across), second = right(env, c, across);
+    const Index pieces = (y.rows + 127) / 128, block = ((y.rows + pieces - 1) / pieces + 31) / 32 * 32;
+    env.rows(y.rows, block, [&](Index from, Index to) {
+      const Index n = to - from;
+      const auto room = scratch(env, n * first.columns * size);
+      const W middle{numbers(room), n, first.columns};
+      first.times(env, a.row_block(from, n), 0, first.panels, middle, inner.rows(from, n));
+      second.times(env, middle, 0, second.panels, y.row_block(from, n), finish.rows(from, n));
     });
   }
   // f(row, rows, first panel, last panel) for blocks of a result that a core's own cache can feed; with few rows, columns are shared out.
@@ -315,6 +354,8 @@ private:
 };
 
 }  // namespace cpu
+
+using cpu::FloatOrBf16;
 
 // The CPU in float or double; Cpu<float, bf16> holds frozen weights in bf16 and adds up in float.
 template <class T, class Frozen = T, cpu::Probabilities probabilities = cpu::Probabilities::recomputed>

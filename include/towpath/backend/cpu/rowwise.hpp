@@ -18,10 +18,10 @@ struct NormalFloat {
 
   explicit NormalFloat(simd::Batch<float> x) {
     using B = simd::Batch<float>;
-    const B t = B(1) / xsimd::fma(B(0.33f * 0.70710678f), xsimd::abs(x), B(1));
+    const B t = simd::inverse(xsimd::fma(B(0.33f * 0.70710678f), xsimd::abs(x), B(1)));
     B p(-0.13592881f);
     for (const float c : {0.46268830f, -0.35543907f, 0.41254173f, 0.04501058f, 0.20192385f, 0.18283724f, 0.18636611f}) p = xsimd::fma(p, t, B(c));
-    exponential = xsimd::exp(x * x * B(-0.5f));
+    exponential = simd::exp(x * x * B(-0.5f));
     const B half = B(0.5f) * t * p * exponential;
     distribution = xsimd::select(x < B(0), half, B(1) - half);
   }

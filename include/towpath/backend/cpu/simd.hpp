@@ -9,6 +9,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
+#include <cstdint>
 #include <xsimd/xsimd.hpp>
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -37,6 +38,38 @@ T sum(const Batch<T>& b) {
   return xsimd::reduce_add(b);
 #else
   return xsimd::hadd(b);
+#endif
+}
+
+// e^x, by Cody and Waite's reduction to |r| <= log(2)/2 and a polynomial (Cephes' coefficients): in float within 2 ulp, 0 below -87.3 (where
+// numbers would become subnormal) and the largest number above 88.7; nothing is asked about NaN. In double it is xsimd's.
+inline Batch<double> exp(const Batch<double>& x) { return xsimd::exp(x); }
+inline Batch<float> exp(const Batch<float>& x) {
+  using B = Batch<float>;
+  const B bounded = xsimd::min(xsimd::max(x, B(-87.3f)), B(88.7f));
+  const B n = xsimd::nearbyint(bounded * B(1.44269504f));
+  const B r = xsimd::fma(n, B(2.12194440e-4f), xsimd::fma(n, B(-0.693359375f), bounded));
+  B p(1.9875691500e-4f);
+  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) p = xsimd::fma(p, r, B(c));
+  const B small = xsimd::fma(p, r * r, r) + B(1);  // e^r
+#if defined(__AVX512F__)
+  const B y = _mm512_scalef_ps(small, n);
+#else
+  using I = xsimd::batch<std::int32_t>;
+  // 2^n in two factors, since n may be 128
+  const I whole = xsimd::to_int(n), half = whole >> 1;
+  const auto power = [](const I& e) { return xsimd::bitwise_cast<B>((e + I(127)) << 23); };
+  const B y = small * power(half) * power(whole - half);
+#endif
+  return xsimd::select(x < B(-87.3f), B(0), y);
+}
+// 1 / x in float to an ulp or two, for x in the middle of the range.
+inline Batch<float> inverse(const Batch<float>& x) {
+#if defined(__AVX512F__)
+  const Batch<float> guess = _mm512_rcp14_ps(x);
+  return xsimd::fma(guess, xsimd::fnma(x, guess, Batch<float>(1)), guess);
+#else
+  return Batch<float>(1) / x;
 #endif
 }
 

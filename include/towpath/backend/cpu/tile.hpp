@@ -42,6 +42,21 @@ struct TileFinish {
         function(f.function) {}
 };
 
+// Asks for the lines that a tile's finish will read and write while its sums are still under way.
+template <class T>
+inline void fetch_tile(Index rows, Index columns, T* y, Index y_stride, const TileFinish<T>& f) {
+#if defined(__GNUC__)
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < columns; j += line) {
+      __builtin_prefetch(y + i * y_stride + j, 1);
+      if (f.slope) __builtin_prefetch(f.slope + i * f.slope_stride + j, 1);
+      if (f.plus) __builtin_prefetch(f.plus + i * f.plus_stride + j);
+      if (f.gate) __builtin_prefetch(f.gate + i * f.gate_stride + j);
+    }
+#endif
+}
+
 // y = finish(s) for a tile whose sums s lie in memory; s may be y.
 template <class T>
 void finish_tile(Index rows, Index columns, const T* s, Index s_stride, T* y, Index y_stride, const TileFinish<T>& f) {
@@ -69,10 +84,7 @@ template <class T, int R, int V, bool across>
 [[gnu::noinline]] void tile(const T* a, Index lda, const T* b, Index ldb, Index k, Index columns, T* y, Index y_stride, const TileFinish<T>& f) {
   using B = simd::Batch<T>;
   constexpr Index w = simd::width<T>;
-#if defined(__GNUC__)
-  for (int i = 0; i < R; ++i)  // ask for the lines that will be written while the sums are still under way
-    for (int v = 0; v < V; ++v) __builtin_prefetch(y + i * y_stride + v * w, 1);
-#endif
+  fetch_tile<T>(R, columns, y, y_stride, f);
   B s[R][V];
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i)

@@ -84,6 +84,20 @@ struct Ops {
         }
     });
   }
+  // y = finish(inner(a bᵀ) cᵀ)                                                       a [m,k]  b [n,k]  c [o,n]  y [m,o]
+  template <class Env>
+  static void nt_nt(Env& env, V a, const Factor<T, Space>& b, const Finish<T, Space>& inner, const Factor<T, Space>& c, W y, const Finish<T, Space>& finish) {
+    Tensor<Env> h(a.rows, b.values.rows);
+    nt(env, a, b, h, inner);
+    nt(env, h, c, y, finish);
+  }
+  // y = finish(inner(a b) c)                                                         a [m,k]  b [k,n]  c [n,o]  y [m,o]
+  template <class Env>
+  static void nn_nn(Env& env, V a, const Factor<T, Space>& b, const Finish<T, Space>& inner, const Factor<T, Space>& c, W y, const Finish<T, Space>& finish) {
+    Tensor<Env> h(a.rows, b.values.columns);
+    nn(env, a, b, h, inner);
+    nn(env, h, c, y, finish);
+  }
   // c += aᵀ b                                                                                 a [k,m]  b [k,n]  c [m,n]
   template <class Env>
   static void tn_add(Env& env, V a, V b, W c) {
