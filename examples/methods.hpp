@@ -21,11 +21,13 @@ namespace methods {
 
 using namespace towpath;
 
-inline const std::vector<std::string> names{"none", "full", "bitfit", "lora", "adapter", "parallel", "iaa-s", "iaa-l", "iaa-m"};
+inline const std::vector<std::string> names{"none", "full", "bitfit", "lora", "adapter", "parallel", "iaa-s", "iaa-l", "iaa-m", "lora-top"};
 inline const std::vector<std::string> budgets{"0.5", "6.7", "none"};
 
-// These attach nothing, so they have one size only.
-inline bool without_budget(const std::string& method) { return method == "none" || method == "full" || method == "bitfit"; }
+// These have one size only: three attach nothing, and one is here for its lower layers.
+inline bool without_budget(const std::string& method) {
+  return method == "none" || method == "full" || method == "bitfit" || method == "lora-top";
+}
 
 template <class Shape, class... Ms>
 using Layers = Repeat<Shape::layers, TransformerLayer<Shape, Ms...>>;
@@ -70,6 +72,11 @@ auto with_method(const std::string& method, const std::string& budget, const F& 
   };
   if (method == "full") return f.template operator()<Bert<Shape, Layers<Shape, FullTuning>, FullTuning>>(5e-5);
   if (method == "bitfit") return f.template operator()<Bert<Shape, Layers<Shape, BitFit>, BitFit>>(2e-3);
+  if (method == "lora-top") {  // as many parameters as lora at 0.5 %, in the upper half of the layers: what comes out of the lower is constant
+    constexpr Index low = Shape::layers / 2, high = Shape::layers - low, rank = Ranks<Shape, 5>::fit(Ranks<Shape, 5>::whole * Shape::layers / high);
+    using Stack = Segments<Repeat<low, TransformerLayer<Shape>>, Repeat<high, TransformerLayer<Shape, LoRA<rank, Alpha<2 * rank>>>>>;
+    return f.template operator()<Bert<Shape, Stack>>(1e-3);
+  }
   if (method == "none") return f.template operator()<Bert<Shape, Layers<Shape>>>(0.0);
   return budget == "0.5" ? sized(std::integral_constant<Index, 5>{}) : sized(std::integral_constant<Index, 67>{});
 }

@@ -28,7 +28,7 @@ awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } /nDCG@10/ { gsub(/[^0-9.]/, "",
 [ "$(wc -l < iaa.trec)" -eq 25000 ] && ok || bad "the run has $(wc -l < iaa.trec) lines, not 250 queries x 100"
 
 # every method runs and trains what it says
-for method in none full bitfit lora adapter parallel iaa-s iaa-m; do expect 0 "$method" run --method $method --budget 6.7 --epochs 1 --train-queries 64; done
+for method in none full bitfit lora adapter parallel iaa-s iaa-m lora-top; do expect 0 "$method" run --method $method --budget 6.7 --epochs 1 --train-queries 64; done
 
 # interrupted and resumed is the same, bit by bit; so is one thread
 expect 0 "best epoch" run --epochs 2 --save whole --dropout 0.1
@@ -47,6 +47,18 @@ expect 0 "best epoch" run --epochs 2 --resume halves --batch-tokens 1500 --by-le
 cmp -s bounded/adapter.safetensors halves/adapter.safetensors && ok || bad "a resumed run with bounded batches ended with other weights"
 expect 1 "belongs to another run" run --epochs 2 --resume halves --by-length
 rm -r bounded halves
+
+# states of frozen layers kept from epoch to epoch: the same bits, in memory, in a file and in the next run that takes the file up
+expect 0 "best epoch" run --epochs 2 --method lora-top --save afresh
+for keep in memory states.bin states.bin; do
+  rm -rf kept
+  expect 0 "best epoch" run --epochs 2 --method lora-top --save kept --cache-frozen $keep
+  cmp -s afresh/adapter.safetensors kept/adapter.safetensors && ok || bad "states kept in $keep led to other weights"
+done
+expect 1 "cannot be kept with dropout" run --method lora-top --cache-frozen memory --dropout 0.1
+expect 1 "they are of other weights, other texts or other kernels" run --method lora-top --cache-frozen states.bin --passage-length 20
+expect 2 "goes with --method lora-top" run --method lora --cache-frozen memory
+rm -r afresh kept states.bin
 
 # encoding, with and without the adapter
 cut -f2 "$world/collection.tsv" | head -n 50 > texts.txt

@@ -61,7 +61,7 @@ static int run(int argc, char** argv) {
   options.add("--collection", task.collection, "an MS MARCO (tsv) or BEIR (jsonl) directory");
   options.add("--split", task.split, "the split to report on");
   options.add("--method", task.method, "what trains").one_of(methods::names);
-  options.add("--budget", task.budget, "size of the modules, per cent of the backbone (none: for none, full and bitfit)").one_of(methods::budgets);
+  options.add("--budget", task.budget, "size of the modules, per cent of the backbone (none: for none, full, bitfit and lora-top)").one_of(methods::budgets);
   options.add("--epochs", task.epochs, "passes over the training queries").positive();
   options.add("--batch", task.batch, "queries per step").positive();
   options.add("--batch-tokens", task.batch_tokens, "tokens per step at most, with fewer queries where texts are long (0: any number)").not_negative();
@@ -79,7 +79,9 @@ static int run(int argc, char** argv) {
   options.add("--passage-length", task.passage_length, "tokens; longer documents are cut").between(3, 512);
   options.add("--depth", task.depth, "results per query").positive();
   options.add("--seed", task.seed, "of initial values, order and dropout");
+  options.add("--weights", task.weights, "frozen weights in f32 or bf16: half the memory and, where the machine multiplies bf16, several times the speed").one_of({"f32", "bf16"});
   options.add("--threads", task.threads, "0: all cores; results do not depend on it");
+  options.add("--cache-frozen", task.cache, "with lora-top: compute what comes out of the frozen layers once per text: in memory, in a file of this name, or off");
   options.add("--save", task.save, "a folder for adapter.safetensors and the state of training");
   options.add("--resume", task.resume, "go on with the run that --save FOLDER began (repeat its options)");
   options.add("--stop-after", task.stop_after, "leave after so many steps, as if interrupted; for trying --resume").without_default();
@@ -89,7 +91,11 @@ static int run(int argc, char** argv) {
   options.parse(argc, argv);
   const bool plain = methods::without_budget(task.method);
   if (!plain && task.budget == "none") {
-    std::fprintf(stderr, "--budget none goes with the methods none, full and bitfit; for %s choose 0.5 or 6.7\n", task.method.c_str());
+    std::fprintf(stderr, "--budget none goes with the methods none, full, bitfit and lora-top; for %s choose 0.5 or 6.7\n", task.method.c_str());
+    return 2;
+  }
+  if (task.cache != "off" && task.method != "lora-top") {
+    std::fprintf(stderr, "--cache-frozen goes with --method lora-top: with %s no layer is frozen below all that trains\n", task.method.c_str());
     return 2;
   }
   if (task.model.empty() != task.collection.empty()) {

@@ -47,12 +47,12 @@ inline void write_run(const std::string& path, const Run& run, const Collection&
 template <class Encoder>
 Report tune(const Task& task, double usual_rate) {
   using Arch = Retriever<Encoder>;
-  using Env = Cpu<float>;
+  using Env = Cpu<float, FloatOrBf16>;
   using Model = typename Arch::template On<Env>;
   constexpr Count count = parameters<Arch>();
   std::FILE* const out = task.quiet ? nullptr : stderr;
 
-  Env env({.threads = task.threads, .seed = task.seed, .dropout = task.dropout});
+  Env env({.threads = task.threads, .seed = task.seed, .dropout = task.dropout, .bf16 = task.weights == "bf16"});
   Model model(env);
   load(model, Safetensors(task.model + "/model.safetensors"));
   if (!model.tokenizer) fail("no vocab.txt in " + task.model, "texts cannot be tokenised without it", "Copy the checkpoint's vocab.txt there");
@@ -113,19 +113,29 @@ Report tune(const Task& task, double usual_rate) {
                   task.temperature, static_cast<double>(task.dropout), static_cast<unsigned long long>(task.seed), query_length, passage_length);
     loop.identity = task.method + (count.trainable == count.total ? "" : " at " + task.budget + " %") + " on " + std::string(Encoder::shape::name) + "," + numbers;
     if (task.batch_tokens > 0) loop.identity += " tokens " + std::to_string(task.batch_tokens);
+    if (task.weights == "bf16") loop.identity += " weights bf16";
     if (task.by_length) loop.identity += " by length";
     if (!folder.empty()) make_folder(folder);
 
     const auto dev_ndcg = [&] { return means(retrieval.search(model, env, dev), dev)[0]; };
     r.dev_zero_shot = dev_ndcg();
     Index indexed = -1;  // the epoch whose model the index holds
-    const TrainState state = train(model, env, adam, sampler, InfoNce{.temperature = task.temperature}, loop, [&](const TrainState& s) {
+    const auto evaluate = [&](const TrainState& s) {
       retrieval.index(model, env);
       indexed = s.epoch;
       const double metric = dev_ndcg();
       if (out) std::fprintf(out, "epoch %td: loss %.4f, dev nDCG@10 %.4f (zero-shot %.4f)\n", s.epoch + 1, s.losses.empty() ? 0.0 : s.losses.back(), metric, r.dev_zero_shot);
       return metric;
-    });
+    };
+    const InfoNce loss{.temperature = task.temperature};
+    const TrainState state = [&] {
+      if constexpr (Model::Tower::frozen_layers > 0)
+        if (task.cache != "off") {
+          FrozenStates<Model> states(model, env, sampler.texts(), {.file = task.cache == "memory" ? "" : task.cache, .say = out});
+          return train(model, env, adam, sampler, loss, loop, evaluate, states);
+        }
+      return train(model, env, adam, sampler, loss, loop, evaluate);
+    }();
     r.steps = static_cast<Index>(state.losses.size());
     r.train_seconds = state.seconds;
     r.train_tokens = state.tokens;
