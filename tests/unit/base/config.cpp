@@ -19,8 +19,16 @@ static_assert(__FINITE_MATH_ONLY__ == 0, "the guard let -ffast-math through");
 
 TEST_CASE("the namespace of the kernels is named after the instruction set of this very translation unit") {
   constexpr std::string_view isa = TEXT(TOWPATH_ISA);
-#if defined(__AVX512F__)
+#if defined(TOWPATH_KERNELS)
+  CHECK(isa == "linked");  // it compiles none
+#elif defined(__AMX_BF16__) && defined(__AVX512BF16__)
+  CHECK(isa == "isa_amx");
+#elif defined(__AVX512BF16__)
+  CHECK(isa == "isa_avx512_bf16");
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__)
   CHECK(isa == "isa_avx512");
+#elif defined(__AVX512F__)
+  CHECK(isa == "isa_avx512f");
 #elif defined(__AVX2__) && defined(__FMA__)
   CHECK(isa == "isa_avx2");
 #elif defined(__AVX__)
