@@ -118,10 +118,14 @@ private:
     return b;
   }
 
-  static bool better(const Found& a, const Found& b) { return a.score != b.score ? a.score > b.score : a.id < b.id; }
+  struct Better {
+    bool operator()(const Found& a, const Found& b) const {
+      return a.score != b.score ? a.score > b.score : a.id < b.id;
+    }
+  };
   static void narrow(Best* b) {
     if (b->count <= b->wanted) return;
-    std::nth_element(b->found, b->found + b->wanted - 1, b->found + b->count, &better);
+    std::nth_element(b->found, b->found + b->wanted - 1, b->found + b->count, Better{});
     b->count = b->wanted;
     b->least = b->found[b->wanted - 1].score;
   }
@@ -168,7 +172,7 @@ private:
           all.insert(all.end(), b.found, b.found + b.count);
         }
         const auto n = std::min(static_cast<std::size_t>(k), all.size());
-        std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n), all.end(), &better);
+        std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n), all.end(), Better{});
         best[q].resize(n);
         const double unit = static_cast<double>(units[static_cast<std::size_t>(q)]);
         for (std::size_t i = 0; i < n; ++i) best[q][i] = {all[i].id, unit * static_cast<double>(all[i].score)};
