@@ -269,7 +269,7 @@ private:
   static void times(Env& env, V a, const Factor<T>& b, bool across, W y, const Finish<T>& finish) {
     if (y.rows == 0 || y.columns == 0) return;
     const auto r = right(env, b, across);
-    tiles(env, y, r.panels, [&](Index i, Index rows, Index first, Index last) {
+    tiles(env, y, r.rounded || a.columns > 512 ? 192 : 64, r.panels, [&](Index i, Index rows, Index first, Index last) {
       r.times(env, a.row_block(i, rows), first, last, y.row_block(i, rows), finish.rows(i, rows));
     });
   }
@@ -288,8 +288,7 @@ private:
   }
   // f(row, rows, first panel, last panel) for blocks of a result that a core's own cache can feed; with few rows, columns are shared out.
   template <class Env, class F>
-  static void tiles(Env& env, W y, Index panels, const F& f) {
-    constexpr Index block = 192;
+  static void tiles(Env& env, W y, Index block, Index panels, const F& f) {
     const Index down = (y.rows + block - 1) / block, rows = ((y.rows + down - 1) / down + 31) / 32 * 32;
     const Index row_pieces = (y.rows + rows - 1) / rows, across = std::min(panels, std::max<Index>(1, 8 / row_pieces)),
                 wide = (panels + across - 1) / across, column_pieces = (panels + wide - 1) / wide;

@@ -93,7 +93,12 @@ template <class T, int R, int V, bool across>
   for (Index t = 0; t < k; ++t, b += ldb) {
     B right[V];
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) right[v] = simd::load<T>(b + v * w);
+    for (int v = 0; v < V; ++v) {
+      right[v] = simd::load<T>(b + v * w);
+#if defined(__GNUC__)
+      __builtin_prefetch(b + 8 * ldb + v * w);
+#endif
+    }
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
       const B left(across ? a[t * lda + i] : a[i * lda + t]);
