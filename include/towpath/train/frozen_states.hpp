@@ -142,7 +142,8 @@ private:
 // The bottom is the embeddings and the lowest Segments in which nothing trains, of a Bert in a BiEncoder. What goes round the whole stack (IAA-M)
 // or into the first layer leaves the embeddings alone, which are hardly worth keeping.
 // tokens x width x size of Stored are set aside, all tokens of the texts that may occur; what never occurs is never computed and, in memory,
-// takes none. A text is computed when it is first met, so the first epoch takes as long as ever.
+// takes none. A text is computed when it is first met, so the first epoch takes as long as ever, and so does what is new to a later one, such
+// as negatives that are drawn from hundreds of candidates.
 // A file outlives the run: it is taken up again by one with the same bottom, texts, lengths and kernels, and refused by any other.
 // Errors: dropout, under which the states would be drawn anew each time; more bytes than there are.
 template <class Model, class Stored = typename Model::Environment::Scalar>
