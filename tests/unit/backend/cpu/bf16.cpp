@@ -57,8 +57,8 @@ TEST_CASE("weights in bf16: each way to multiply by them equals sums of the roun
   for (const char* isa : {"baseline", "avx2", "avx512", "avx512_bf16", "amx"}) {
     try {
       Env probe({.threads = 1, .isa = isa});
-    } catch (const Error& e) {
-      MESSAGE("skipped: ", e.what());
+    } catch (const Error&) {
+      MESSAGE("skipped: not on this machine: ", isa);
       continue;
     }
     ++ways;

@@ -25,8 +25,8 @@ TEST_CASE("a name that differs in bf16 only serves double too") {
   for (const char* isa : {"amx", "avx512_bf16"}) {
     try {
       Cpu<float> probe({.threads = 1, .isa = isa});
-    } catch (const Error& e) {
-      MESSAGE("skipped: ", e.what());
+    } catch (const Error&) {
+      MESSAGE("skipped: not on this machine: ", isa);
       continue;
     }
     const Cpu<double> d({.threads = 1, .isa = isa});
