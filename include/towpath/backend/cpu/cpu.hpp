@@ -225,7 +225,7 @@ private:
   struct Right {
     const void* packed = nullptr;
     Index panels = 0, columns = 0;
-    bool rounded = false;
+    bool rounded = false, split = false;
     Buffer<Host> here;
 
     // y = finish(a · this), columns of panels [first, last)
@@ -234,6 +234,9 @@ private:
       if (may_round && rounded) {
         const auto room = scratch(env, k.bf16_scratch(a.rows, a.columns));
         k.bf16_product(a, packed, first, last, y, finish, room.data());
+      } else if (split) {
+        const auto room = scratch(env, k.split_scratch(a.rows, a.columns));
+        k.split_product(a, packed, first, last, y, finish, room.data());
       } else {
         k.product(a, static_cast<const T*>(packed), first, last, y, finish);
       }
@@ -246,16 +249,19 @@ private:
     Right<Env> r;
     r.columns = n;
     r.rounded = may_round && b.forms && (always_rounds || env.settings().bf16);
-    const Index width = r.rounded ? k.bf16_panel : k.panel, bytes = r.rounded ? k.bf16_size(n, depth) : k.packed_size(n, depth) * size;
+    r.split = !r.rounded && b.forms && k.split_product;
+    const Index width = r.rounded || r.split ? k.bf16_panel : k.panel;
+    const Index bytes = r.rounded ? k.bf16_size(n, depth) : r.split ? k.split_size(n, depth) : k.packed_size(n, depth) * size;
     r.panels = (n + width - 1) / width;
     const auto pack = [&](void* to) {
       env.rows(r.panels, 1, [&](Index first, Index last) {
         if (r.rounded) k.bf16_pack(b.values, across, first, last, to);
+        else if (r.split) k.split_pack(b.values, across, first, last, to);
         else k.pack(b.values, across, first, last, static_cast<T*>(to));
       });
     };
     if (b.forms) {
-      const int key = 2 * (r.rounded ? 16 : k.key + (sizeof(T) == 4 ? 0 : 8)) + across;
+      const int key = 2 * (r.rounded ? 16 : r.split ? 17 : k.key + (sizeof(T) == 4 ? 0 : 8)) + across;
       r.packed = b.forms->form(key, static_cast<std::size_t>(bytes), pack, b.values.data, static_cast<std::size_t>(b.values.size() * size));
     }
     if (!r.packed) {
@@ -269,7 +275,7 @@ private:
   static void times(Env& env, V a, const Factor<T>& b, bool across, W y, const Finish<T>& finish) {
     if (y.rows == 0 || y.columns == 0) return;
     const auto r = right(env, b, across);
-    tiles(env, y, r.rounded || a.columns > 512 ? 192 : 64, r.panels, [&](Index i, Index rows, Index first, Index last) {
+    tiles(env, y, r.split ? (a.columns > 1024 ? 96 : 192) : r.rounded || a.columns > 512 ? 192 : 64, r.panels, [&](Index i, Index rows, Index first, Index last) {
       r.times(env, a.row_block(i, rows), first, last, y.row_block(i, rows), finish.rows(i, rows));
     });
   }
@@ -277,7 +283,7 @@ private:
   static void twice(Env& env, V a, const Factor<T>& b, const Finish<T>& inner, const Factor<T>& c, bool across, W y, const Finish<T>& finish) {
     if (y.rows == 0 || y.columns == 0) return;
     const auto first = right(env, b, across), second = right(env, c, across);
-    const Index pieces = (y.rows + 127) / 128, block = ((y.rows + pieces - 1) / pieces + 31) / 32 * 32;
+    const Index most = first.split ? 64 : 128, pieces = (y.rows + most - 1) / most, block = ((y.rows + pieces - 1) / pieces + 31) / 32 * 32;
     env.rows(y.rows, block, [&](Index from, Index to) {
       const Index n = to - from;
       const auto room = scratch(env, n * first.columns * size);

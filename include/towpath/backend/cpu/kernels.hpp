@@ -75,6 +75,13 @@ struct Table {
   void (*bf16_product)(BasicView<const T> a, const void* packed, Index first_panel, Index last_panel, BasicView<T> y, const Finish<T>& finish,
                        void* scratch);
 
+  // The same in full precision by way of bf16, where that is faster than multiplying in float (null elsewhere): see bf16.hpp, float by parts.
+  Index (*split_size)(Index n, Index k);  // bytes
+  void (*split_pack)(BasicView<const T> b, bool across, Index first_panel, Index last_panel, void* to);
+  Index (*split_scratch)(Index m, Index k);
+  void (*split_product)(BasicView<const T> a, const void* packed, Index first_panel, Index last_panel, BasicView<T> y, const Finish<T>& finish,
+                        void* scratch);
+
   // --- attention -----------------------------------------------------------------------------------------------------------
   Index (*attention_scratch)(Index m, Index d);
   void (*attention)(const Head<T>& h, BasicView<T> y);

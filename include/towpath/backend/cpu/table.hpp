@@ -87,6 +87,11 @@ std::span<const kernels::Table<T>> tables() {
     if constexpr (sizeof(T) == 4) {
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
       with_bf16("amx", &half_width::product_amx, &half_width::scratch);
+      kernels::Table<T>& amx = t.of[t.count - 1];
+      amx.split_size = &half_width::split_size;
+      amx.split_pack = &half_width::split_pack;
+      amx.split_scratch = &half_width::split_scratch;
+      amx.split_product = &half_width::product_split;
 #if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
       t.of[t.count - 1].in_bf16 = strips::tiles_store<strips::Dotted>();
       t.of[t.count - 1].in_int8 = strips::tiles_store<strips::Bytes>();

