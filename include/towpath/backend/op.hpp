@@ -183,6 +183,12 @@ TOWPATH_OP Tensor<Env> firsts(Env& env, View<Env> x, const Sequences& s) {
   Env::Ops::pool_first(env, x, s, y);
   return y;
 }
+// x and its first rows, which `room` holds; what is not there (an input that nobody kept) stays so.
+template <class Env>
+Firsts<Env> narrowed(Env& env, View<Env> x, const Sequences& s, Tensor<Env>& room) {
+  if (!x.empty()) room = firsts<Env>(env, x, s);
+  return {{x, &s}, room};
+}
 template <class Env>
 TOWPATH_OP void add_firsts(Env& env, View<Env> x, const Sequences& s, Writable<Env> y) {
   TOWPATH_CHECK(x.rows == s.count() && y.rows == s.tokens() && x.columns == y.columns);

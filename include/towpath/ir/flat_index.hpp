@@ -21,6 +21,13 @@ struct Hit {
   Index id = 0;
   double score = 0;
 };
+
+namespace detail {
+inline void check_width(const char* what, Index width, const char* done, Index wanted) {
+  if (width != wanted)
+    fail(std::string(what) + " of width " + std::to_string(width) + " cannot be " + done, "the index was made for width " + std::to_string(wanted));
+}
+}  // namespace detail
 // Best first: by score, equal scores in the order in which passages were added.
 constexpr bool operator<(const Hit& a, const Hit& b) { return a.score != b.score ? a.score > b.score : a.id < b.id; }
 
@@ -60,9 +67,7 @@ public:
 
   // One passage per row.
   void add(View<Env> rows) {
-    if (rows.columns != width_)
-      fail("vectors of width " + std::to_string(rows.columns) + " cannot be added",
-           "the index was made for width " + std::to_string(width_));
+    detail::check_width("vectors", rows.columns, "added", width_);
     const Index end = size_ + rows.rows, strip = store_->strip;
     while (static_cast<Index>(blocks_.size()) * block_rows < end) blocks_.push_back(block());
     const Index before = size_ / strip;  // the first strip that changes
@@ -79,9 +84,7 @@ public:
 
   // The k best for each row of queries, best first.
   std::vector<std::vector<Hit>> search_all(View<Env> queries, Index k) const {
-    if (queries.columns != width_)
-      fail("a query of width " + std::to_string(queries.columns) + " cannot be searched",
-           "the index was made for width " + std::to_string(width_));
+    detail::check_width("a query", queries.columns, "searched", width_);
     std::vector<std::vector<Hit>> best(static_cast<std::size_t>(queries.rows));
     k = std::min(k, size_);
     if (k <= 0) return best;

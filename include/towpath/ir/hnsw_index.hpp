@@ -61,9 +61,7 @@ public:
 
   // One passage per row.
   void add(View<Env> rows) {
-    if (rows.columns != width_)
-      fail("vectors of width " + std::to_string(rows.columns) + " cannot be added",
-           "the index was made for width " + std::to_string(width_));
+    detail::check_width("vectors", rows.columns, "added", width_);
     if (rows.rows == 0) return;
     const auto wanted = static_cast<std::size_t>(size_ + rows.rows);
     if (wanted > graph_->max_elements_) graph_->resizeIndex(std::max(wanted, 2 * graph_->max_elements_));
@@ -79,9 +77,7 @@ public:
 
   // About the k best for each row of queries, best first.
   std::vector<std::vector<Hit>> search_all(View<Env> queries, Index k) const {
-    if (queries.columns != width_)
-      fail("a query of width " + std::to_string(queries.columns) + " cannot be searched",
-           "the index was made for width " + std::to_string(width_));
+    detail::check_width("a query", queries.columns, "searched", width_);
     std::vector<std::vector<Hit>> best(static_cast<std::size_t>(queries.rows));
     k = std::min(k, size_);
     if (k <= 0) return best;

@@ -125,8 +125,7 @@ struct Bert {
     template <bool only_firsts>
     static auto input(Env& env, View<Env> x, const Ragged& tokens, [[maybe_unused]] Tensor<Env>& firsts) {
       if constexpr (only_firsts) {
-        if (!x.empty()) firsts = op::firsts<Env>(env, x, tokens);
-        return Firsts<Env>{{x, &tokens}, firsts};
+        return op::narrowed<Env>(env, x, tokens, firsts);
       } else {
         return Tokens<Env>{x, &tokens};
       }

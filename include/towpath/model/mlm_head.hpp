@@ -49,9 +49,9 @@ struct MaskedLanguageModel {
       saved.masked = Tensor<Env>(static_cast<Index>(rows.size()), hidden);
       op::gather_rows_add<Env>(env, states, rows, saved.masked);                                                          // [M, H]
       saved.transformed = transform.template forward<Over<Pass>>(env, saved.masked.view(), saved.transform);
-      Tensor<Env> logits = op::nt<Env>(env, saved.transformed, encoder.embeddings.word);                                  // [M, V]
-      op::add_row<Env>(env, bias, logits);
-      return logits;
+      op::FinishOf<Env> finish;
+      finish.bias = bias;
+      return op::nt<Env>(env, saved.transformed, encoder.embeddings.word, finish);                                        // [M, V]
     }
     template <class Pass>
     void backward(Env& env, View<Env> dlogits, const Ragged& tokens, op::Ids rows, const Saved<Pass>& saved, Grads& g) const {

@@ -87,8 +87,7 @@ struct Then {
     template <class X>
     static auto upper(Env& env, const X& x, View<Env> middle, [[maybe_unused]] Tensor<Env>& firsts) {
       if constexpr (narrows<X> && looks_across<Second>) {
-        if (!middle.empty()) firsts = op::firsts<Env>(env, middle, *x.all.sequences);
-        return Firsts<Env>{{middle, x.all.sequences}, firsts};
+        return op::narrowed<Env>(env, middle, *x.all.sequences, firsts);
       } else {
         return like(x, middle);
       }

@@ -106,8 +106,7 @@ struct Repeat {
     template <class X>
     static auto last(Env& env, const X& x, View<Env> in, [[maybe_unused]] Tensor<Env>& firsts) {
       if constexpr (narrows<X>) {
-        if (!in.empty()) firsts = op::firsts<Env>(env, in, *x.all.sequences);
-        return Firsts<Env>{{in, x.all.sequences}, firsts};
+        return op::narrowed<Env>(env, in, *x.all.sequences, firsts);
       } else {
         return like(x, in);
       }

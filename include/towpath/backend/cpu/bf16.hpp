@@ -31,16 +31,25 @@ inline Index size(Index n, Index k) { return strips(n) * strip * padded(k) * 2; 
 
 // Panels are pairs of strips.
 inline constexpr Index panel_columns = 2 * strip;
+inline constexpr Index tile_size = strip * depth;  // numbers of a tile of the weight: 32 of the summed index by a strip
 
-inline void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
+// Each number as the sum of `parts` in bf16; the parts of a tile lie one behind the other. One part is the layout above.
+template <Index parts>
+void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
   const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k);
   for (Index s = 2 * first; s < std::min(2 * last, strips(n)); ++s) {
-    auto* out = static_cast<bf16*>(to) + s * strip * deep;
+    auto* out = static_cast<bf16*>(to) + s * parts * strip * deep;
     const Index real = std::min(strip, n - s * strip);
-    if (real < strip || deep > k) std::fill(out, out + strip * deep, bf16{});
+    if (real < strip || deep > k) std::fill(out, out + parts * strip * deep, bf16{});
     for (Index t = 0; t < k; ++t)
-      for (Index c = 0; c < real; ++c)
-        out[(t / 2 * strip + c) * 2 + t % 2] = bf16(across ? b.row(t)[s * strip + c] : b.row(s * strip + c)[t]);
+      for (Index c = 0; c < real; ++c) {
+        float x = across ? b.row(t)[s * strip + c] : b.row(s * strip + c)[t];
+        for (Index p = 0; p < parts; ++p) {
+          const bf16 piece(x);
+          out[(t / depth * parts + p) * tile_size + (t % depth / 2 * strip + c) * 2 + t % 2] = piece;
+          x -= static_cast<float>(piece);
+        }
+      }
   }
 }
 
@@ -192,6 +201,8 @@ struct alignas(64) TileConfiguration {
   std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
+// The first n of 16 lanes.
+inline __mmask16 lanes(Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
 // Rows of a in bf16, a tile of 16 rows by 32 behind the other: [rows/16][k/32][16][32].
 inline void round_tiles(BasicView<const float> a, std::uint16_t* to) {
   const Index deep = padded(a.columns), full = rounded_rows(a.rows);
@@ -199,26 +210,55 @@ inline void round_tiles(BasicView<const float> a, std::uint16_t* to) {
     std::uint16_t* out = to + i / tile_side * tile_side * deep + i % tile_side * depth;
     for (Index t = 0; t < deep; t += depth, out += tile_side * depth) {
       const Index left = i < a.rows ? a.columns - t : 0;
-      const auto lanes = [](Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); };
       const float* from = left > 0 ? a.row(i) + t : a.data;
       const __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(lanes(left - 16), from + 16), _mm512_maskz_loadu_ps(lanes(left), from));
       std::memcpy(out, &pair, sizeof pair);
     }
   }
 }
-// 32 rows by 32 columns at a time: four tiles of sums, two of each side.
-inline void product_amx(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish, void* room) {
+
+// --- float by parts ------------------------------------------------------------------------------------------------------------
+// The same tiles for products in float: each number is the sum of three in bf16, x = x_0 + x_1 + x_2, which together hold its 24 bits, and
+//   a b = a_2 b_0 + a_1 b_0 + a_1 b_1 + a_0 b_1 + a_0 b_2 + a_0 b_0,
+// what is left out being below 2^-24 of the product. Six products of tiles, each sixteen times as fast as multiplying in float.
+// The parts of a tile lie one behind the other, then come those of the next 32 of the summed index: what is read together is together, on
+// both sides.
+inline constexpr Index three = 3;
+inline Index split_size(Index n, Index k) { return three * size(n, k); }
+inline Index split_scratch(Index m, Index k) { return three * rounded_rows(m) * padded(k) * 2 + 2 * tile_side * panel_columns * 4; }
+
+// Parts of the rows of a, [rows/16][k/32][3][16][32].
+inline void split_rows(BasicView<const float> a, std::uint16_t* to) {
+  const Index deep = padded(a.columns), full = rounded_rows(a.rows);
+  const auto widened = [](__m256bh b) { return std::bit_cast<__m512>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(std::bit_cast<__m256i>(b)), 16)); };
+  for (Index i = 0; i < full; ++i) {
+    std::uint16_t* out = to + i / tile_side * tile_side * deep * three + i % tile_side * depth;
+    for (Index t = 0; t < deep; t += 16) {
+      const Index left = i < a.rows ? a.columns - t : 0;
+      __m512 x = _mm512_maskz_loadu_ps(lanes(left), left > 0 ? a.row(i) + t : a.data);
+      for (Index p = 0; p < three; ++p) {
+        const __m256bh piece = _mm512_cvtneps_pbh(x);
+        std::memcpy(out + (t / depth * three + p) * tile_size + t % depth, &piece, sizeof piece);
+        x = _mm512_sub_ps(x, widened(piece));
+      }
+    }
+  }
+}
+
+// 32 rows by 32 columns at a time: four tiles of sums, two of each side; both sides in one part, or in three.
+template <Index parts>
+void product_amx(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish, void* room) {
   auto* left = static_cast<std::uint16_t*>(room);
-  round_tiles(a, left);
-  const Index deep = padded(a.columns), strip_size = strip * deep;  // in bf16
+  if constexpr (parts == 1) round_tiles(a, left);
+  else split_rows(a, left);
+  const Index deep = parts * padded(a.columns), strip_size = strip * deep;  // in bf16
   auto* sums = reinterpret_cast<float*>(left + rounded_rows(a.rows) * deep);
   const TileConfiguration configuration;
   asm volatile("ldtilecfg %0" ::"m"(configuration));
   for (Index p = first; p < last; ++p) {
     const Index j = p * panel_columns, columns = std::min(panel_columns, y.columns - j);
     const auto* b0 = static_cast<const std::uint16_t*>(packed) + 2 * p * strip_size;
-    const bool two = columns > strip;
-    const auto* b1 = two ? b0 + strip_size : b0;
+    const auto* b1 = columns > strip ? b0 + strip_size : b0;
     for (Index i = 0; i < a.rows; i += 2 * tile_side) {
       const Index rows = std::min<Index>(2 * tile_side, a.rows - i);
       const std::uint16_t *a0 = left + i * deep, *a1 = a0 + tile_side * deep;
@@ -228,117 +268,39 @@ inline void product_amx(BasicView<const float> a, const void* packed, Index firs
       _tile_zero(1);
       _tile_zero(2);
       _tile_zero(3);
-      for (Index t = 0; t < deep; t += depth) {
-        _tile_loadd(4, a0 + t * tile_side, 64);
-        _tile_loadd(6, b0 + t * strip, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(5, a1 + t * tile_side, 64);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_loadd(7, b1 + t * strip, 64);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(3, 5, 7);
-      }
-      _tile_stored(0, sums, 128);
-      _tile_stored(1, sums + 16, 128);
-      _tile_stored(2, sums + 512, 128);
-      _tile_stored(3, sums + 528, 128);
-      finish_tile<float>(rows, columns, sums, 32, y.row(i) + j, y.stride, f);
-    }
-  }
-  _tile_release();
-}
-
-// --- float by parts ------------------------------------------------------------------------------------------------------------
-// The same tiles for products in float: each number is the sum of three in bf16, x = x_0 + x_1 + x_2, which together hold its 24 bits, and
-//   a b = a_2 b_0 + a_1 b_0 + a_1 b_1 + a_0 b_1 + a_0 b_2 + a_0 b_0,
-// what is left out being below 2^-24 of the product. Six products of tiles, each sixteen times as fast as multiplying in float.
-// The parts of a tile lie one behind the other, then come those of the next 32 of the summed index: what is read together is together, on
-// both sides.
-inline constexpr Index parts = 3, tile_size = 512;  // numbers of a tile
-inline Index split_size(Index n, Index k) { return parts * size(n, k); }
-inline Index split_scratch(Index m, Index k) { return parts * rounded_rows(m) * padded(k) * 2 + 2 * tile_side * panel_columns * 4; }
-
-inline void split_pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
-  const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k);
-  for (Index s = 2 * first; s < std::min(2 * last, strips(n)); ++s) {
-    auto* out = static_cast<bf16*>(to) + s * parts * strip * deep;
-    const Index real = std::min(strip, n - s * strip);
-    if (real < strip || deep > k) std::fill(out, out + parts * strip * deep, bf16{});
-    for (Index t = 0; t < k; ++t)
-      for (Index c = 0; c < real; ++c) {
-        float x = across ? b.row(t)[s * strip + c] : b.row(s * strip + c)[t];
-        for (Index p = 0; p < parts; ++p) {
-          const bf16 piece(x);
-          out[(t / depth * parts + p) * tile_size + (t % depth / 2 * strip + c) * 2 + t % 2] = piece;
-          x -= static_cast<float>(piece);
-        }
-      }
-  }
-}
-// Parts of the rows of a, [rows/16][k/32][parts][16][32].
-inline void split_rows(BasicView<const float> a, std::uint16_t* to) {
-  const Index deep = padded(a.columns), full = rounded_rows(a.rows);
-  const auto widened = [](__m256bh b) { return std::bit_cast<__m512>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(std::bit_cast<__m256i>(b)), 16)); };
-  for (Index i = 0; i < a.rows; ++i) {
-    const float* from = a.row(i);
-    std::uint16_t* out = to + i / tile_side * tile_side * deep * parts + i % tile_side * depth;
-    for (Index t = 0; t < deep; t += 16) {
-      const Index left = a.columns - t;
-      const __mmask16 mask = left >= 16 ? __mmask16(0xffff) : left <= 0 ? __mmask16(0) : __mmask16((1u << left) - 1);
-      __m512 x = _mm512_maskz_loadu_ps(mask, from + t);
-      for (Index p = 0; p < parts; ++p) {
-        const __m256bh piece = _mm512_cvtneps_pbh(x);
-        std::memcpy(out + (t / depth * parts + p) * tile_size + t % depth, &piece, sizeof piece);
-        x = _mm512_sub_ps(x, widened(piece));
-      }
-    }
-  }
-  for (Index i = a.rows; i < full; ++i)
-    for (Index t = 0; t < deep * parts; t += depth)
-      std::memset(to + i / tile_side * tile_side * deep * parts + i % tile_side * depth + t / depth * tile_size, 0, static_cast<std::size_t>(depth) * 2);
-}
-inline void product_split(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish, void* room) {
-  auto* left = static_cast<std::uint16_t*>(room);
-  split_rows(a, left);
-  const Index deep = padded(a.columns), strip_size = strip * deep;  // in bf16
-  auto* sums = reinterpret_cast<float*>(left + parts * rounded_rows(a.rows) * deep);
-  const TileConfiguration configuration;
-  asm volatile("ldtilecfg %0" ::"m"(configuration));
-  for (Index p = first; p < last; ++p) {
-    const Index j = p * panel_columns, columns = std::min(panel_columns, y.columns - j);
-    const auto* b0 = static_cast<const std::uint16_t*>(packed) + 2 * p * parts * strip_size;
-    const auto* b1 = columns > strip ? b0 + parts * strip_size : b0;
-    for (Index i = 0; i < a.rows; i += 2 * tile_side) {
-      const Index rows = std::min<Index>(2 * tile_side, a.rows - i);
-      const std::uint16_t *a0 = left + i * deep * parts, *a1 = a0 + tile_side * deep * parts;
-      const TileFinish<float> f(finish, i, j);
-      fetch_tile<float>(rows, columns, y.row(i) + j, y.stride, f);
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      for (Index t = 0; t < deep * parts * tile_side; t += parts * tile_size) {
-        const auto load_left = [&](Index part) {
-          _tile_loadd(4, a0 + t + part * tile_size, 64);
-          _tile_loadd(5, a1 + t + part * tile_size, 64);
-        };
-        const auto load_right = [&](Index part) {
-          _tile_loadd(6, b0 + t + part * tile_size, 64);
-          _tile_loadd(7, b1 + t + part * tile_size, 64);
-        };
-        const auto multiply = [] {
+      for (Index t = 0; t < strip_size; t += parts * tile_size) {
+        if constexpr (parts == 1) {  // loads between the products
+          _tile_loadd(4, a0 + t, 64);
+          _tile_loadd(6, b0 + t, 64);
           _tile_dpbf16ps(0, 4, 6);
+          _tile_loadd(5, a1 + t, 64);
           _tile_dpbf16ps(2, 5, 6);
+          _tile_loadd(7, b1 + t, 64);
           _tile_dpbf16ps(1, 4, 7);
           _tile_dpbf16ps(3, 5, 7);
-        };
-        // the small ones first; each step changes one side
-        load_left(2), load_right(0), multiply();
-        load_left(1), multiply();
-        load_right(1), multiply();
-        load_left(0), multiply();
-        load_right(2), multiply();
-        load_right(0), multiply();
+        } else {
+          const auto load_left = [&](Index part) {
+            _tile_loadd(4, a0 + t + part * tile_size, 64);
+            _tile_loadd(5, a1 + t + part * tile_size, 64);
+          };
+          const auto load_right = [&](Index part) {
+            _tile_loadd(6, b0 + t + part * tile_size, 64);
+            _tile_loadd(7, b1 + t + part * tile_size, 64);
+          };
+          const auto multiply = [] {
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_dpbf16ps(3, 5, 7);
+          };
+          // the small ones first; each step changes one side
+          load_left(2), load_right(0), multiply();
+          load_left(1), multiply();
+          load_right(1), multiply();
+          load_left(0), multiply();
+          load_right(2), multiply();
+          load_right(0), multiply();
+        }
       }
       _tile_stored(0, sums, 128);
       _tile_stored(1, sums + 16, 128);

@@ -40,7 +40,7 @@ kernels::Table<T> table() {
   k.tn = &tn<T>;
   if constexpr (sizeof(T) == 4) {
     k.bf16_size = &half_width::size;
-    k.bf16_pack = &half_width::pack;
+    k.bf16_pack = &half_width::pack<1>;
     k.bf16_panel = half_width::panel_columns;
     k.bf16_scratch = &half_width::no_scratch;
     k.bf16_product = &half_width::product_widened;
@@ -86,12 +86,12 @@ std::span<const kernels::Table<T>> tables() {
     static_cast<void>(with_bf16);
     if constexpr (sizeof(T) == 4) {
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
-      with_bf16("amx", &half_width::product_amx, &half_width::scratch);
+      with_bf16("amx", &half_width::product_amx<1>, &half_width::scratch);
       kernels::Table<T>& amx = t.of[t.count - 1];
       amx.split_size = &half_width::split_size;
-      amx.split_pack = &half_width::split_pack;
+      amx.split_pack = &half_width::pack<half_width::three>;
       amx.split_scratch = &half_width::split_scratch;
-      amx.split_product = &half_width::product_split;
+      amx.split_product = &half_width::product_amx<half_width::three>;
 #if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
       t.of[t.count - 1].in_bf16 = strips::tiles_store<strips::Dotted>();
       t.of[t.count - 1].in_int8 = strips::tiles_store<strips::Bytes>();
