@@ -184,14 +184,18 @@ public:
   template <class Make>
   const void* form(int key, std::size_t bytes, const Make& make, const void* values, std::size_t size) {
     std::lock_guard lock(mutex_);
-    for (int i = 0; i < count_; ++i)
-      if (keys_[i] == key) return forms_[i].data();
+    if (const void* there = find(key)) return there;
     if (count_ == most) return nullptr;
     keys_[count_] = key;
     forms_[count_] = Buffer<Host>(bytes);
     make(forms_[count_].data());
     if (mapped_) Host::idle(values, size);
     return forms_[count_++].data();
+  }
+  // The same if it is there, else null.
+  const void* form(int key) const {
+    std::lock_guard lock(mutex_);
+    return find(key);
   }
   std::size_t bytes() const {
     std::lock_guard lock(mutex_);
@@ -201,6 +205,12 @@ public:
   }
 
 private:
+  const void* find(int key) const {
+    for (int i = 0; i < count_; ++i)
+      if (keys_[i] == key) return forms_[i].data();
+    return nullptr;
+  }
+
   static constexpr int most = 8;
   mutable std::mutex mutex_;
   int keys_[most] = {}, count_ = 0;

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <cstring>
 
-#if defined(__AVX512BF16__) || defined(__AMX_BF16__)
+#if defined(__AVX512BW__)
 #include <immintrin.h>
 #endif
 
@@ -33,11 +33,79 @@ inline Index size(Index n, Index k) { return strips(n) * strip * padded(k) * 2; 
 inline constexpr Index panel_columns = 2 * strip;
 inline constexpr Index tile_size = strip * depth;  // numbers of a tile of the weight: 32 of the summed index by a strip
 
+#if defined(__AVX512BF16__)
+// The first n of 16 lanes.
+inline __mmask16 lanes(Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
+
+// 32 numbers as sums of `parts` in bf16: low has the first 16, high the others; to[p] receives both halves of part p.
+template <Index parts>
+inline void split(__m512 low, __m512 high, __m512i* to) {
+  for (Index p = 0; p < parts; ++p) {
+    to[p] = std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
+    if (p + 1 == parts) return;
+    const auto wide = [](__m256i half) { return std::bit_cast<__m512>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); };
+    low = _mm512_sub_ps(low, wide(_mm512_castsi512_si256(to[p])));
+    high = _mm512_sub_ps(high, wide(_mm512_extracti64x4_epi64(to[p], 1)));
+  }
+}
+// 16 vectors of 16 become the columns of what they were: pairs, fours, eights.
+inline void turn16(const __m512i* from, Index step, void* to) {
+  __m512i a[16], b[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_epi32(from[i * step], from[(i + 1) * step]);
+    a[i + 1] = _mm512_unpackhi_epi32(from[i * step], from[(i + 1) * step]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {
+    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+  }
+  // b[4 g + j] has columns j, j + 4, j + 8, j + 12 of rows 4 g … 4 g + 3
+#pragma GCC unroll 4
+  for (int j = 0; j < 4; ++j) {
+    const __m512i even = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88), odd = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd),
+                  even2 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88), odd2 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
+    auto* out = static_cast<__m512i*>(to);
+    _mm512_storeu_si512(out + j, _mm512_shuffle_i32x4(even, even2, 0x88));
+    _mm512_storeu_si512(out + j + 4, _mm512_shuffle_i32x4(odd, odd2, 0x88));
+    _mm512_storeu_si512(out + j + 8, _mm512_shuffle_i32x4(even, even2, 0xdd));
+    _mm512_storeu_si512(out + j + 12, _mm512_shuffle_i32x4(odd, odd2, 0xdd));
+  }
+}
+#endif
+
 // Each number as the sum of `parts` in bf16; the parts of a tile lie one behind the other. One part is the layout above.
 template <Index parts>
 void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
-  const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k);
-  for (Index s = 2 * first; s < std::min(2 * last, strips(n)); ++s) {
+  const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k), end = std::min(2 * last, strips(n));
+#if defined(__AVX512BF16__)
+  for (Index t = 0; t < deep; t += depth)
+    for (Index s = 2 * first; s < end; ++s) {
+      auto* out = static_cast<bf16*>(to) + (s * deep + t) * parts * strip;
+      const Index real = n - s * strip;
+      if (across) {  // two rows side by side make sixteen pairs
+        const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+        for (Index i = 0; i < depth; i += 2) {
+          const auto row = [&](Index r) { return r < k ? _mm512_maskz_loadu_ps(lanes(real), b.row(r) + s * strip) : _mm512_setzero_ps(); };
+          __m512i piece[parts];
+          split<parts>(row(t + i), row(t + i + 1), piece);
+          for (Index p = 0; p < parts; ++p) _mm512_storeu_si512(out + p * tile_size + i * strip, _mm512_permutexvar_epi16(pairs, piece[p]));
+        }
+      } else {  // a row's pairs are one column of the tile
+        __m512i piece[strip][parts];
+        for (Index c = 0; c < strip; ++c) {
+          const float* from = c < real ? b.row(s * strip + c) + t : b.data;
+          const Index left = c < real ? k - t : 0;
+          split<parts>(_mm512_maskz_loadu_ps(lanes(left), from), _mm512_maskz_loadu_ps(lanes(left - 16), from + 16), piece[c]);
+        }
+        for (Index p = 0; p < parts; ++p) turn16(&piece[0][p], parts, out + p * tile_size);
+      }
+    }
+#else
+  for (Index s = 2 * first; s < end; ++s) {
     auto* out = static_cast<bf16*>(to) + s * parts * strip * deep;
     const Index real = std::min(strip, n - s * strip);
     if (real < strip || deep > k) std::fill(out, out + parts * strip * deep, bf16{});
@@ -50,6 +118,46 @@ void pack(BasicView<const float> b, bool across, Index first, Index last, void* 
           x -= static_cast<float>(piece);
         }
       }
+  }
+#endif
+}
+
+// From b [n, k] packed as it is to bᵀ packed: strips [first, last) · 2 of k columns, n deep. A square of 16 by 16 changes place, and each two by two in it.
+inline void turn(const void* packed, Index n, Index k, Index first, Index last, void* to) {
+  const Index deep = padded(k), turned = padded(n), full = strips(n) * strip;
+  const auto* from = static_cast<const bf16*>(packed);
+  for (Index s = 2 * first; s < std::min(2 * last, strips(k)); ++s) {
+    auto* out = static_cast<bf16*>(to) + s * strip * turned;
+    if (full < turned) std::fill(out + full * strip, out + turned * strip, bf16{});
+    for (Index r = 0; r < full; r += strip) {
+      const bf16* x = from + r * deep + s * strip * strip;  // [8][16][2]: pairs of columns, rows, two columns
+      bf16* y = out + r * strip;                            // [8][16][2]: pairs of rows, columns, two rows
+#if defined(__AVX512BW__)
+      __m512i v[8], a[8];
+#pragma GCC unroll 8
+      for (int i = 0; i < 8; ++i) v[i] = _mm512_loadu_si512(x + i * 32);
+#pragma GCC unroll 4
+      for (int i = 0; i < 8; i += 2) {
+        a[i] = _mm512_unpacklo_epi64(v[i], v[i + 1]);
+        a[i + 1] = _mm512_unpackhi_epi64(v[i], v[i + 1]);
+      }
+      // a[2 g + j] has numbers j, j + 2, j + 4, j + 6 of vectors 2 g and 2 g + 1
+      const __m512i swap = _mm512_set4_epi32(0x0f0e0b0a, 0x0d0c0908, 0x07060302, 0x05040100);
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; ++j) {
+        const __m512i even = _mm512_shuffle_i64x2(a[j], a[2 + j], 0x88), odd = _mm512_shuffle_i64x2(a[j], a[2 + j], 0xdd),
+                      even2 = _mm512_shuffle_i64x2(a[4 + j], a[6 + j], 0x88), odd2 = _mm512_shuffle_i64x2(a[4 + j], a[6 + j], 0xdd);
+        const auto put = [&](int i, __m512i w) { _mm512_storeu_si512(y + i * 32, _mm512_shuffle_epi8(w, swap)); };
+        put(j, _mm512_shuffle_i64x2(even, even2, 0x88));
+        put(j + 2, _mm512_shuffle_i64x2(odd, odd2, 0x88));
+        put(j + 4, _mm512_shuffle_i64x2(even, even2, 0xdd));
+        put(j + 6, _mm512_shuffle_i64x2(odd, odd2, 0xdd));
+      }
+#else
+      for (Index i = 0; i < strip; ++i)
+        for (Index j = 0; j < strip; ++j) y[(i / 2 * strip + j) * 2 + i % 2] = x[(j / 2 * strip + i) * 2 + j % 2];
+#endif
+    }
   }
 }
 
@@ -201,8 +309,6 @@ struct alignas(64) TileConfiguration {
   std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
   std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
-// The first n of 16 lanes.
-inline __mmask16 lanes(Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
 // Rows of a in bf16, a tile of 16 rows by 32 behind the other: [rows/16][k/32][16][32].
 inline void round_tiles(BasicView<const float> a, std::uint16_t* to) {
   const Index deep = padded(a.columns), full = rounded_rows(a.rows);

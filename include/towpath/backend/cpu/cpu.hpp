@@ -220,7 +220,12 @@ private:
   }
   static T* numbers(const Buffer<Host>& b) { return static_cast<T*>(b.data()); }
 
-  // A right-hand side in the order kernels want: that of a frozen matrix is made once and for all, any other for the occasion.
+  // A product with so many rows puts its right-hand side in order by itself, for two or three per cent of its time; kept in every order that is
+  // ever asked for, frozen weights would be half of what a training step needs.
+  static constexpr Index many = 1024;
+
+  // A right-hand side in the order kernels want. A frozen matrix keeps that where few rows ask for it, and in bf16 its own orientation anyway, which takes
+  // the place of the matrix; any other is made for the occasion. The bits are the same.
   template <class Env>
   struct Right {
     const void* packed = nullptr;
@@ -243,7 +248,7 @@ private:
     }
   };
   template <class Env>
-  static Right<Env> right(Env& env, const Factor<T>& b, bool across) {
+  static Right<Env> right(Env& env, const Factor<T>& b, bool across, Index rows) {
     const kernels::Table<T>& k = env.kernels();
     const Index n = across ? b.values.columns : b.values.rows, depth = across ? b.values.rows : b.values.columns;
     Right<Env> r;
@@ -253,8 +258,9 @@ private:
     const Index width = r.rounded || r.split ? k.bf16_panel : k.panel;
     const Index bytes = r.rounded ? k.bf16_size(n, depth) : r.split ? k.split_size(n, depth) : k.packed_size(n, depth) * size;
     r.panels = (n + width - 1) / width;
+    const auto each = [&](const auto& f) { env.rows(r.panels, std::max<Index>(1, r.panels / 8), f); };
     const auto pack = [&](void* to) {
-      env.rows(r.panels, 1, [&](Index first, Index last) {
+      each([&](Index first, Index last) {
         if (r.rounded) k.bf16_pack(b.values, across, first, last, to);
         else if (r.split) k.split_pack(b.values, across, first, last, to);
         else k.pack(b.values, across, first, last, static_cast<T*>(to));
@@ -262,19 +268,25 @@ private:
     };
     if (b.forms) {
       const int key = 2 * (r.rounded ? 16 : r.split ? 17 : k.key + (sizeof(T) == 4 ? 0 : 8)) + across;
-      r.packed = b.forms->form(key, static_cast<std::size_t>(bytes), pack, b.values.data, static_cast<std::size_t>(b.values.size() * size));
+      const bool make = rows < many || (r.rounded && !across);
+      r.packed = make ? b.forms->form(key, static_cast<std::size_t>(bytes), pack, b.values.data, static_cast<std::size_t>(b.values.size() * size)) : b.forms->form(key);
     }
     if (!r.packed) {
       r.here = scratch(env, bytes);
-      pack(r.here.data());
       r.packed = r.here.data();
+      if (r.rounded && across) {
+        const Right<Env> own = right(env, b, false, rows);
+        each([&](Index first, Index last) { k.bf16_turn(own.packed, depth, n, first, last, r.here.data()); });
+      } else {
+        pack(r.here.data());
+      }
     }
     return r;
   }
   template <class Env>
   static void times(Env& env, V a, const Factor<T>& b, bool across, W y, const Finish<T>& finish) {
     if (y.rows == 0 || y.columns == 0) return;
-    const auto r = right(env, b, across);
+    const auto r = right(env, b, across, a.rows);
     tiles(env, y, r.split ? (a.columns > 1024 ? 96 : 192) : r.rounded || a.columns > 512 ? 192 : 64, r.panels, [&](Index i, Index rows, Index first, Index last) {
       r.times(env, a.row_block(i, rows), first, last, y.row_block(i, rows), finish.rows(i, rows));
     });
@@ -282,7 +294,7 @@ private:
   template <class Env>
   static void twice(Env& env, V a, const Factor<T>& b, const Finish<T>& inner, const Factor<T>& c, bool across, W y, const Finish<T>& finish) {
     if (y.rows == 0 || y.columns == 0) return;
-    const auto first = right(env, b, across), second = right(env, c, across);
+    const auto first = right(env, b, across, a.rows), second = right(env, c, across, a.rows);
     const Index most = first.split ? 64 : 128, pieces = (y.rows + most - 1) / most, block = ((y.rows + pieces - 1) / pieces + 31) / 32 * 32;
     env.rows(y.rows, block, [&](Index from, Index to) {
       const Index n = to - from;

@@ -70,6 +70,7 @@ struct Table {
   // The same with the right-hand side in bf16 and sums in float (null for double). scratch: bf16_scratch(m, k) bytes.
   Index (*bf16_size)(Index n, Index k);  // bytes
   void (*bf16_pack)(BasicView<const T> b, bool across, Index first_panel, Index last_panel, void* to);
+  void (*bf16_turn)(const void* packed, Index n, Index k, Index first_panel, Index last_panel, void* to);  // b [n, k] packed -> panels of bᵀ
   Index bf16_panel;
   Index (*bf16_scratch)(Index m, Index k);
   void (*bf16_product)(BasicView<const T> a, const void* packed, Index first_panel, Index last_panel, BasicView<T> y, const Finish<T>& finish,

@@ -41,6 +41,7 @@ kernels::Table<T> table() {
   if constexpr (sizeof(T) == 4) {
     k.bf16_size = &half_width::size;
     k.bf16_pack = &half_width::pack<1>;
+    k.bf16_turn = &half_width::turn;
     k.bf16_panel = half_width::panel_columns;
     k.bf16_scratch = &half_width::no_scratch;
     k.bf16_product = &half_width::product_widened;
