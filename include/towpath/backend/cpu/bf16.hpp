@@ -82,28 +82,35 @@ template <Index parts>
 void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
   const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k), end = std::min(2 * last, strips(n));
 #if defined(__AVX512BF16__)
-  for (Index t = 0; t < deep; t += depth)
-    for (Index s = 2 * first; s < end; ++s) {
-      auto* out = static_cast<bf16*>(to) + (s * deep + t) * parts * strip;
-      const Index real = n - s * strip;
-      if (across) {  // two rows side by side make sixteen pairs
-        const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+  const auto tile = [&](Index s, Index t) { return static_cast<bf16*>(to) + (s * deep + t) * parts * strip; };
+  const auto ahead = [&](const float* p) {  // what the next tiles will read, further away than the processor guesses
+    for (Index i : {Index{0}, across ? b.stride : 16}) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T1);
+  };
+  if (across) {  // two rows side by side make sixteen pairs
+    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    for (Index t = 0; t < deep; t += depth)
+      for (Index s = 2 * first; s < end; ++s) {
+        const auto row = [&](Index r) { return r < k ? _mm512_maskz_loadu_ps(lanes(n - s * strip), b.row(r) + s * strip) : _mm512_setzero_ps(); };
         for (Index i = 0; i < depth; i += 2) {
-          const auto row = [&](Index r) { return r < k ? _mm512_maskz_loadu_ps(lanes(real), b.row(r) + s * strip) : _mm512_setzero_ps(); };
+          ahead(b.data + (t + i + depth) * b.stride + s * strip);
           __m512i piece[parts];
           split<parts>(row(t + i), row(t + i + 1), piece);
-          for (Index p = 0; p < parts; ++p) _mm512_storeu_si512(out + p * tile_size + i * strip, _mm512_permutexvar_epi16(pairs, piece[p]));
+          for (Index p = 0; p < parts; ++p) _mm512_storeu_si512(tile(s, t) + p * tile_size + i * strip, _mm512_permutexvar_epi16(pairs, piece[p]));
         }
-      } else {  // a row's pairs are one column of the tile
+      }
+  } else {  // a row's pairs are one column of the tile
+    for (Index s = 2 * first; s < end; ++s)
+      for (Index t = 0; t < deep; t += depth) {
         __m512i piece[strip][parts];
         for (Index c = 0; c < strip; ++c) {
-          const float* from = c < real ? b.row(s * strip + c) + t : b.data;
-          const Index left = c < real ? k - t : 0;
+          const Index r = s * strip + c, left = r < n ? k - t : 0;
+          const float* from = r < n ? b.row(r) + t : b.data;
+          ahead(from + strip * b.stride);
           split<parts>(_mm512_maskz_loadu_ps(lanes(left), from), _mm512_maskz_loadu_ps(lanes(left - 16), from + 16), piece[c]);
         }
-        for (Index p = 0; p < parts; ++p) turn16(&piece[0][p], parts, out + p * tile_size);
+        for (Index p = 0; p < parts; ++p) turn16(&piece[0][p], parts, tile(s, t) + p * tile_size);
       }
-    }
+  }
 #else
   for (Index s = 2 * first; s < end; ++s) {
     auto* out = static_cast<bf16*>(to) + s * parts * strip * deep;
