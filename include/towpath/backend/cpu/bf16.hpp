@@ -4,9 +4,11 @@
 //   widen    a stays float, the weight is widened in registers: any instruction set
 //   dot      a is rounded to bf16, vdpbf16ps (AVX512_BF16)
 //   amx      a is rounded to bf16, tdpbf16ps on tiles (AMX-BF16)
-// The last two differ from the first by the rounding of a, about 2^-9 relative in each element. At the end of the file: float by AMX.
+// The last two differ from the first by the rounding of a, about 2^-9 relative in each element. The third is also that of floats in three
+// parts (amx.hpp), as exact as multiplying in float.
 #pragma once
 
+#include "towpath/backend/cpu/amx.hpp"
 #include "towpath/backend/cpu/tile.hpp"
 #include "towpath/tensor/dtype.hpp"
 
@@ -33,86 +35,11 @@ inline Index size(Index n, Index k) { return strips(n) * strip * padded(k) * 2; 
 inline constexpr Index panel_columns = 2 * strip;
 inline constexpr Index tile_size = strip * depth;  // numbers of a tile of the weight: 32 of the summed index by a strip
 
-#if defined(__AVX512BF16__)
-// The first n of 16 lanes.
-inline __mmask16 lanes(Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
-
-// 32 numbers as sums of `parts` in bf16: low has the first 16, high the others; to[p] receives both halves of part p.
-template <Index parts>
-inline void split(__m512 low, __m512 high, __m512i* to) {
-  for (Index p = 0; p < parts; ++p) {
-    to[p] = std::bit_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low));
-    if (p + 1 == parts) return;
-    const auto wide = [](__m256i half) { return std::bit_cast<__m512>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16)); };
-    low = _mm512_sub_ps(low, wide(_mm512_castsi512_si256(to[p])));
-    high = _mm512_sub_ps(high, wide(_mm512_extracti64x4_epi64(to[p], 1)));
-  }
-}
-// 16 vectors of 16 become the columns of what they were: pairs, fours, eights.
-inline void turn16(const __m512i* from, Index step, void* to) {
-  __m512i a[16], b[16];
-#pragma GCC unroll 8
-  for (int i = 0; i < 16; i += 2) {
-    a[i] = _mm512_unpacklo_epi32(from[i * step], from[(i + 1) * step]);
-    a[i + 1] = _mm512_unpackhi_epi32(from[i * step], from[(i + 1) * step]);
-  }
-#pragma GCC unroll 4
-  for (int i = 0; i < 16; i += 4) {
-    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
-    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
-    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
-    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
-  }
-  // b[4 g + j] has columns j, j + 4, j + 8, j + 12 of rows 4 g … 4 g + 3
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    const __m512i even = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88), odd = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd),
-                  even2 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88), odd2 = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
-    auto* out = static_cast<__m512i*>(to);
-    _mm512_storeu_si512(out + j, _mm512_shuffle_i32x4(even, even2, 0x88));
-    _mm512_storeu_si512(out + j + 4, _mm512_shuffle_i32x4(odd, odd2, 0x88));
-    _mm512_storeu_si512(out + j + 8, _mm512_shuffle_i32x4(even, even2, 0xdd));
-    _mm512_storeu_si512(out + j + 12, _mm512_shuffle_i32x4(odd, odd2, 0xdd));
-  }
-}
-#endif
-
 // Each number as the sum of `parts` in bf16; the parts of a tile lie one behind the other. One part is the layout above.
 template <Index parts>
 void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
-  const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k), end = std::min(2 * last, strips(n));
-#if defined(__AVX512BF16__)
-  const auto tile = [&](Index s, Index t) { return static_cast<bf16*>(to) + (s * deep + t) * parts * strip; };
-  const auto ahead = [&](const float* p) {  // what the next tiles will read, further away than the processor guesses
-    for (Index i : {Index{0}, across ? b.stride : 16}) _mm_prefetch(reinterpret_cast<const char*>(p + i), _MM_HINT_T1);
-  };
-  if (across) {  // two rows side by side make sixteen pairs
-    const __m512i pairs = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    for (Index t = 0; t < deep; t += depth)
-      for (Index s = 2 * first; s < end; ++s) {
-        const auto row = [&](Index r) { return r < k ? _mm512_maskz_loadu_ps(lanes(n - s * strip), b.row(r) + s * strip) : _mm512_setzero_ps(); };
-        for (Index i = 0; i < depth; i += 2) {
-          ahead(b.data + (t + i + depth) * b.stride + s * strip);
-          __m512i piece[parts];
-          split<parts>(row(t + i), row(t + i + 1), piece);
-          for (Index p = 0; p < parts; ++p) _mm512_storeu_si512(tile(s, t) + p * tile_size + i * strip, _mm512_permutexvar_epi16(pairs, piece[p]));
-        }
-      }
-  } else {  // a row's pairs are one column of the tile
-    for (Index s = 2 * first; s < end; ++s)
-      for (Index t = 0; t < deep; t += depth) {
-        __m512i piece[strip][parts];
-        for (Index c = 0; c < strip; ++c) {
-          const Index r = s * strip + c, left = r < n ? k - t : 0;
-          const float* from = r < n ? b.row(r) + t : b.data;
-          ahead(from + strip * b.stride);
-          split<parts>(_mm512_maskz_loadu_ps(lanes(left), from), _mm512_maskz_loadu_ps(lanes(left - 16), from + 16), piece[c]);
-        }
-        for (Index p = 0; p < parts; ++p) turn16(&piece[0][p], parts, tile(s, t) + p * tile_size);
-      }
-  }
-#else
-  for (Index s = 2 * first; s < end; ++s) {
+  const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k);
+  for (Index s = 2 * first; s < std::min(2 * last, strips(n)); ++s) {
     auto* out = static_cast<bf16*>(to) + s * parts * strip * deep;
     const Index real = std::min(strip, n - s * strip);
     if (real < strip || deep > k) std::fill(out, out + parts * strip * deep, bf16{});
@@ -126,7 +53,6 @@ void pack(BasicView<const float> b, bool across, Index first, Index last, void* 
         }
       }
   }
-#endif
 }
 
 // From b [n, k] packed as it is to bᵀ packed: strips [first, last) · 2 of k columns, n deep. A square of 16 by 16 changes place, and each two by two in it.
@@ -309,120 +235,29 @@ inline void product_dotted(BasicView<const float> a, const void* packed, Index f
 }
 #endif
 
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
-// The shape of every tile register: 16 rows of 64 bytes.
-struct alignas(64) TileConfiguration {
-  std::uint8_t palette = 1, start = 0, reserved[14] = {};
-  std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-// Rows of a in bf16, a tile of 16 rows by 32 behind the other: [rows/16][k/32][16][32].
-inline void round_tiles(BasicView<const float> a, std::uint16_t* to) {
-  const Index deep = padded(a.columns), full = rounded_rows(a.rows);
-  for (Index i = 0; i < full; ++i) {
-    std::uint16_t* out = to + i / tile_side * tile_side * deep + i % tile_side * depth;
-    for (Index t = 0; t < deep; t += depth, out += tile_side * depth) {
-      const Index left = i < a.rows ? a.columns - t : 0;
-      const float* from = left > 0 ? a.row(i) + t : a.data;
-      const __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(lanes(left - 16), from + 16), _mm512_maskz_loadu_ps(lanes(left), from));
-      std::memcpy(out, &pair, sizeof pair);
-    }
-  }
-}
-
-// --- float by parts ------------------------------------------------------------------------------------------------------------
-// The same tiles for products in float: each number is the sum of three in bf16, x = x_0 + x_1 + x_2, which together hold its 24 bits, and
-//   a b = a_2 b_0 + a_1 b_0 + a_1 b_1 + a_0 b_1 + a_0 b_2 + a_0 b_0,
-// what is left out being below 2^-24 of the product. Six products of tiles, each sixteen times as fast as multiplying in float.
-// The parts of a tile lie one behind the other, then come those of the next 32 of the summed index: what is read together is together, on
-// both sides.
-inline constexpr Index three = 3;
-inline Index split_size(Index n, Index k) { return three * size(n, k); }
-inline Index split_scratch(Index m, Index k) { return three * rounded_rows(m) * padded(k) * 2 + 2 * tile_side * panel_columns * 4; }
-
-// Parts of the rows of a, [rows/16][k/32][3][16][32].
-inline void split_rows(BasicView<const float> a, std::uint16_t* to) {
-  const Index deep = padded(a.columns), full = rounded_rows(a.rows);
-  const auto widened = [](__m256bh b) { return std::bit_cast<__m512>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(std::bit_cast<__m256i>(b)), 16)); };
-  for (Index i = 0; i < full; ++i) {
-    std::uint16_t* out = to + i / tile_side * tile_side * deep * three + i % tile_side * depth;
-    for (Index t = 0; t < deep; t += 16) {
-      const Index left = i < a.rows ? a.columns - t : 0;
-      __m512 x = _mm512_maskz_loadu_ps(lanes(left), left > 0 ? a.row(i) + t : a.data);
-      for (Index p = 0; p < three; ++p) {
-        const __m256bh piece = _mm512_cvtneps_pbh(x);
-        std::memcpy(out + (t / depth * three + p) * tile_size + t % depth, &piece, sizeof piece);
-        x = _mm512_sub_ps(x, widened(piece));
-      }
-    }
-  }
-}
+#ifdef TOWPATH_HAS_AMX
+inline Index split_size(Index n, Index k) { return tiles::three * size(n, k); }
+inline Index split_scratch(Index m, Index k) { return tiles::three * rounded_rows(m) * padded(k) * 2 + 2 * tile_side * panel_columns * 4; }
 
 // 32 rows by 32 columns at a time: four tiles of sums, two of each side; both sides in one part, or in three.
 template <Index parts>
 void product_amx(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish, void* room) {
   auto* left = static_cast<std::uint16_t*>(room);
-  if constexpr (parts == 1) round_tiles(a, left);
-  else split_rows(a, left);
-  const Index deep = parts * padded(a.columns), strip_size = strip * deep;  // in bf16
+  tiles::left<parts>(a, left);
+  const Index deep = parts * padded(a.columns);
   auto* sums = reinterpret_cast<float*>(left + rounded_rows(a.rows) * deep);
-  const TileConfiguration configuration;
-  asm volatile("ldtilecfg %0" ::"m"(configuration));
+  const tiles::Ready ready;
   for (Index p = first; p < last; ++p) {
     const Index j = p * panel_columns, columns = std::min(panel_columns, y.columns - j);
-    const auto* b0 = static_cast<const std::uint16_t*>(packed) + 2 * p * strip_size;
-    const auto* b1 = columns > strip ? b0 + strip_size : b0;
+    const auto* right = static_cast<const std::uint16_t*>(packed) + j * deep;
     for (Index i = 0; i < a.rows; i += 2 * tile_side) {
       const Index rows = std::min<Index>(2 * tile_side, a.rows - i);
-      const std::uint16_t *a0 = left + i * deep, *a1 = a0 + tile_side * deep;
       const TileFinish<float> f(finish, i, j);
       fetch_tile<float>(rows, columns, y.row(i) + j, y.stride, f);
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      for (Index t = 0; t < strip_size; t += parts * tile_size) {
-        if constexpr (parts == 1) {  // loads between the products
-          _tile_loadd(4, a0 + t, 64);
-          _tile_loadd(6, b0 + t, 64);
-          _tile_dpbf16ps(0, 4, 6);
-          _tile_loadd(5, a1 + t, 64);
-          _tile_dpbf16ps(2, 5, 6);
-          _tile_loadd(7, b1 + t, 64);
-          _tile_dpbf16ps(1, 4, 7);
-          _tile_dpbf16ps(3, 5, 7);
-        } else {
-          const auto load_left = [&](Index part) {
-            _tile_loadd(4, a0 + t + part * tile_size, 64);
-            _tile_loadd(5, a1 + t + part * tile_size, 64);
-          };
-          const auto load_right = [&](Index part) {
-            _tile_loadd(6, b0 + t + part * tile_size, 64);
-            _tile_loadd(7, b1 + t + part * tile_size, 64);
-          };
-          const auto multiply = [] {
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(1, 4, 7);
-            _tile_dpbf16ps(3, 5, 7);
-          };
-          // the small ones first; each step changes one side
-          load_left(2), load_right(0), multiply();
-          load_left(1), multiply();
-          load_right(1), multiply();
-          load_left(0), multiply();
-          load_right(2), multiply();
-          load_right(0), multiply();
-        }
-      }
-      _tile_stored(0, sums, 128);
-      _tile_stored(1, sums + 16, 128);
-      _tile_stored(2, sums + 512, 128);
-      _tile_stored(3, sums + 528, 128);
-      finish_tile<float>(rows, columns, sums, 32, y.row(i) + j, y.stride, f);
+      tiles::product<parts>(left + i * deep, tiles::sides(rows), right, tiles::sides(columns), tiles::depths(a.columns), sums, panel_columns);
+      finish_tile<float>(rows, columns, sums, panel_columns, y.row(i) + j, y.stride, f);
     }
   }
-  _tile_release();
 }
 #endif
 

@@ -191,7 +191,7 @@ struct Ops : reference::Ops<T> {
     const Index d = q.columns / heads;
     if (firsts) zero_where_empty(s, y);
     each_head(env, s, heads, d, pk.rows, firsts, false, [&](Index seq, Index head, Index start, T* room) {
-      env.kernels().attention(one_head(q, k, v, pk, pv, s, heads, mask, saved.data, firsts, seq, head, start, room), queries(y, s, firsts, seq, head * d, d));
+      attention_of(env).forward(one_head(q, k, v, pk, pv, s, heads, mask, saved.data, firsts, seq, head, start, room), queries(y, s, firsts, seq, head * d, d));
     });
   }
   template <class Env>
@@ -204,7 +204,7 @@ struct Ops : reference::Ops<T> {
       const Index b = s.begin(seq), n = s.length(seq), c = head * d;
       const auto part = [&](auto x) { return decltype(x){x.row(b) + c, n, d, x.stride}; };
       const auto of_prefix = [&](W x) { return x.empty() ? x : x.column_block(c, d); };
-      env.kernels().attention_backward(one_head(q, k, v, pk, pv, s, heads, mask, const_cast<T*>(saved.data), firsts, seq, head, start, room),
+      attention_of(env).backward(one_head(q, k, v, pk, pv, s, heads, mask, const_cast<T*>(saved.data), firsts, seq, head, start, room),
                                        queries(dy, s, firsts, seq, c, d), queries(dq, s, firsts, seq, c, d), part(dk), part(dv), of_prefix(dpk),
                                        of_prefix(dpv));
     });
@@ -213,6 +213,14 @@ struct Ops : reference::Ops<T> {
 private:
   static constexpr Index size = static_cast<Index>(sizeof(T));
 
+  template <class Env>
+  static bool rounds(const Env& env) {
+    return may_round && (always_rounds || env.settings().bf16);
+  }
+  template <class Env>
+  static const kernels::Attention<T>& attention_of(const Env& env) {
+    return rounds(env) ? env.kernels().bf16_attention : env.kernels().attention;
+  }
   // Room for one piece of work, from the environment's pool.
   template <class Env>
   static Buffer<Host> scratch(Env& env, Index bytes) {
@@ -253,7 +261,7 @@ private:
     const Index n = across ? b.values.columns : b.values.rows, depth = across ? b.values.rows : b.values.columns;
     Right<Env> r;
     r.columns = n;
-    r.rounded = may_round && b.forms && (always_rounds || env.settings().bf16);
+    r.rounded = b.forms && rounds(env);
     r.split = !r.rounded && b.forms && k.split_product;
     const Index width = r.rounded || r.split ? k.bf16_panel : k.panel;
     const Index bytes = r.rounded ? k.bf16_size(n, depth) : r.split ? k.split_size(n, depth) : k.packed_size(n, depth) * size;
@@ -345,7 +353,7 @@ private:
       start[i] = at;
       at += Loops::attention_queries(s, i, firsts) * (prefix + s.length(i));
     }
-    const Index bytes = env.kernels().attention_scratch(prefix + s.longest(), d) * size;
+    const Index bytes = attention_of(env).scratch(prefix + s.longest(), d) * size;
     const auto one = [&](Index seq, Index head, T* room) {
       if (s.length(seq) > 0) f(seq, head, start[seq], room);
     };

@@ -16,11 +16,11 @@ struct Head {
   BasicView<const T> q;          // [n, d]
   BasicView<const T> k, v;       // [m - l, d]
   BasicView<const T> pk, pv;     // [l, d]
-  T* stats;                      // [n] log Σ_j exp(s_j): what backward needs to have the probabilities again
+  T* stats;                      // [n] log Σ_j exp(s_j), on the kernel's own base: what backward needs to have the probabilities again
   T* kept;                       // [n, m] the probabilities themselves, where the policy is to keep them, else null
   Mask mask;
   Index mask_start;              // of the mask's element for (0, 0)
-  T* scratch;                    // attention_scratch(m, d) numbers
+  T* scratch;                    // Attention::scratch(m, d) numbers
 };
 
 // The best of one query so far: those whose score is above `least` are appended; full() is called when `room` are there, makes room
@@ -49,6 +49,15 @@ struct Store {
   void (*prepare)(BasicView<const T> q, void* queries, T* units);
   // Vectors [first, last) of a block, called id and on, with m queries; `first` begins a strip.
   void (*search)(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id, Best<T>* best);
+};
+
+// Kernels for one head.
+template <class T>
+struct Attention {
+  Index (*scratch)(Index m, Index d);
+  void (*forward)(const Head<T>& h, BasicView<T> y);
+  // dpk, dpv accumulate and may be empty
+  void (*backward)(const Head<T>& h, BasicView<const T> dy, BasicView<T> dq, BasicView<T> dk, BasicView<T> dv, BasicView<T> dpk, BasicView<T> dpv);
 };
 
 template <class T>
@@ -84,11 +93,7 @@ struct Table {
                         void* scratch);
 
   // --- attention -----------------------------------------------------------------------------------------------------------
-  Index (*attention_scratch)(Index m, Index d);
-  void (*attention)(const Head<T>& h, BasicView<T> y);
-  // dpk, dpv accumulate and may be empty
-  void (*attention_backward)(const Head<T>& h, BasicView<const T> dy, BasicView<T> dq, BasicView<T> dk, BasicView<T> dv, BasicView<T> dpk,
-                             BasicView<T> dpv);
+  Attention<T> attention, bf16_attention;  // the latter may round what it multiplies, as the products with weights in bf16 do
 
   // --- rows and elements; equations in reference/ops.hpp --------------------------------------------------------------------
   void (*add_row)(const T* b, BasicView<T> y);

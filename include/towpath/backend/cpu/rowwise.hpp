@@ -19,41 +19,39 @@ struct NormalFloat {
   explicit NormalFloat(simd::Batch<float> x) {
     using B = simd::Batch<float>;
     const B t = simd::inverse(xsimd::fma(B(0.33f * 0.70710678f), xsimd::abs(x), B(1)));
-    B p(-0.13592881f);
-    for (const float c : {0.46268830f, -0.35543907f, 0.41254173f, 0.04501058f, 0.20192385f, 0.18283724f, 0.18636611f}) p = xsimd::fma(p, t, B(c));
+    const B p = simd::polynomial(t, -0.13592881f, 0.46268830f, -0.35543907f, 0.41254173f, 0.04501058f, 0.20192385f, 0.18283724f, 0.18636611f);
     exponential = simd::exp(x * x * B(-0.5f));
     const B half = B(0.5f) * t * p * exponential;
     distribution = xsimd::select(x < B(0), half, B(1) - half);
   }
 };
 
+// use(f) for the function f(v, slope) = F(v) on vectors, which also gives F'(v) unless slope is null.
+template <class T, class Use>
+void in_vectors(Function function, const Use& use) {
+  using B = simd::Batch<T>;
+  if constexpr (sizeof(T) == 4) {
+    if (function == Function::gelu)
+      return use([](const B& v, B* slope) {
+        const NormalFloat phi(v);
+        if (slope) *slope = xsimd::fma(v * B(0.39894228f), phi.exponential, phi.distribution);
+        return v * phi.distribution;
+      });
+  }
+  with_function(function, [&]<class F>(F) {
+    use([](const B& v, B* slope) {
+      if (slope) *slope = F::slope(v);
+      return F::value(v);
+    });
+  });
+}
 // y = F(x), slope = F'(x) (unless null); y may be x.
 template <class T>
 [[gnu::noinline]] void apply(Function function, Index n, const T* x, T* y, T* slope) {
   using B = simd::Batch<T>;
-  if constexpr (sizeof(T) == 4) {
-    if (function == Function::gelu) {
-      if (slope) {
-        simd::map2<T>(n, y, slope, [](B v, B& s) {
-          const NormalFloat phi(v);
-          s = xsimd::fma(v * B(0.39894228f), phi.exponential, phi.distribution);
-          return v * phi.distribution;
-        }, x);
-      } else {
-        simd::map<T>(n, y, [](B v) { return v * NormalFloat(v).distribution; }, x);
-      }
-      return;
-    }
-  }
-  with_function(function, [&]<class F>(F) {
-    if (slope) {
-      simd::map2<T>(n, y, slope, [](B v, B& s) {
-        s = F::slope(v);
-        return F::value(v);
-      }, x);
-    } else {
-      simd::map<T>(n, y, [](B v) { return F::value(v); }, x);
-    }
+  in_vectors<T>(function, [&](const auto& f) {
+    if (slope) simd::map2<T>(n, y, slope, [&f](B v, B& s) { return f(v, &s); }, x);
+    else simd::map<T>(n, y, [&f](B v) { return f(v, nullptr); }, x);
   });
 }
 

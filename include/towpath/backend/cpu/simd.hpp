@@ -41,17 +41,28 @@ T sum(const Batch<T>& b) {
 #endif
 }
 
+// p_0 xⁿ + … + p_n by Horner's rule, written out: a loop over coefficients stays a loop under g++ -O2.
+template <class B, class... C>
+[[gnu::always_inline]] inline B polynomial(const B& x, float first, C... rest) {
+  B p(first);
+  ((p = xsimd::fma(p, x, B(rest))), ...);
+  return p;
+}
+
 // e^x, by Cody and Waite's reduction to |r| <= log(2)/2 and a polynomial (Cephes' coefficients): in float within 2 ulp, 0 below -87.3 (where
 // numbers would become subnormal) and the largest number above 88.7; nothing is asked about NaN. In double it is xsimd's.
+// For small |r| alone (float).
+[[gnu::always_inline]] inline Batch<float> near_zero(const Batch<float>& r) {
+  const Batch<float> p = polynomial(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f);
+  return xsimd::fma(p, r * r, r) + Batch<float>(1);
+}
 inline Batch<double> exp(const Batch<double>& x) { return xsimd::exp(x); }
 inline Batch<float> exp(const Batch<float>& x) {
   using B = Batch<float>;
   const B bounded = xsimd::min(xsimd::max(x, B(-87.3f)), B(88.7f));
   const B n = xsimd::nearbyint(bounded * B(1.44269504f));
   const B r = xsimd::fma(n, B(2.12194440e-4f), xsimd::fma(n, B(-0.693359375f), bounded));
-  B p(1.9875691500e-4f);
-  for (const float c : {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) p = xsimd::fma(p, r, B(c));
-  const B small = xsimd::fma(p, r * r, r) + B(1);  // e^r
+  const B small = near_zero(r);
 #if defined(__AVX512F__)
   const B y = _mm512_scalef_ps(small, n);
 #else

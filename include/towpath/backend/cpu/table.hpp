@@ -2,6 +2,7 @@
 #pragma once
 
 #include "towpath/backend/cpu/attention.hpp"
+#include "towpath/backend/cpu/attention_amx.hpp"
 #include "towpath/backend/cpu/bf16.hpp"
 #include "towpath/backend/cpu/kernels.hpp"
 #include "towpath/backend/cpu/machine.hpp"
@@ -46,9 +47,7 @@ kernels::Table<T> table() {
     k.bf16_scratch = &half_width::no_scratch;
     k.bf16_product = &half_width::product_widened;
   }
-  k.attention_scratch = &attention_scratch<T>;
-  k.attention = &attention<T>;
-  k.attention_backward = &attention_backward<T>;
+  k.attention = k.bf16_attention = {&attention_scratch<T>, &attention<T>, &attention_backward<T>};
   k.add_row = &add_row<T>;
   k.add_scaled = &add_scaled<T>;
   k.multiply = &multiply<T>;
@@ -86,13 +85,15 @@ std::span<const kernels::Table<T>> tables() {
     };
     static_cast<void>(with_bf16);
     if constexpr (sizeof(T) == 4) {
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
+#ifdef TOWPATH_HAS_AMX
       with_bf16("amx", &half_width::product_amx<1>, &half_width::scratch);
       kernels::Table<T>& amx = t.of[t.count - 1];
+      amx.attention = {&tiles::attention_scratch<tiles::three>, &tiles::attention<tiles::three>, &tiles::attention_backward<tiles::three>};
+      amx.bf16_attention = {&tiles::attention_scratch<1>, &tiles::attention<1>, &tiles::attention_backward<1>};
       amx.split_size = &half_width::split_size;
-      amx.split_pack = &half_width::pack<half_width::three>;
+      amx.split_pack = &half_width::pack<tiles::three>;
       amx.split_scratch = &half_width::split_scratch;
-      amx.split_product = &half_width::product_amx<half_width::three>;
+      amx.split_product = &half_width::product_amx<tiles::three>;
 #if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
       t.of[t.count - 1].in_bf16 = strips::tiles_store<strips::Dotted>();
       t.of[t.count - 1].in_int8 = strips::tiles_store<strips::Bytes>();

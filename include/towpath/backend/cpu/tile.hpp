@@ -57,21 +57,35 @@ inline void fetch_tile(Index rows, Index columns, T* y, Index y_stride, const Ti
 #endif
 }
 
-// y = finish(s) for a tile whose sums s lie in memory; s may be y.
+// y = finish(s) for a tile whose sums s lie in memory; s may be y. One pass, whatever there is to do.
 template <class T>
 void finish_tile(Index rows, Index columns, const T* s, Index s_stride, T* y, Index y_stride, const TileFinish<T>& f) {
   using B = simd::Batch<T>;
-  for (Index i = 0; i < rows; ++i) {
-    const T* from = s + i * s_stride;
-    T* to = y + i * y_stride;
-    if (f.bias && f.plus)
-      simd::map<T>(columns, to, [](B x, B b, B p) { return x + b + p; }, from, f.bias, f.plus + i * f.plus_stride);
-    else if (f.bias) simd::map<T>(columns, to, [](B x, B b) { return x + b; }, from, f.bias);
-    else if (f.plus) simd::map<T>(columns, to, [](B x, B p) { return x + p; }, from, f.plus + i * f.plus_stride);
-    else if (to != from) std::copy(from, from + columns, to);
-    if (f.function != Function::none) apply(f.function, columns, to, to, f.slope ? f.slope + i * f.slope_stride : nullptr);
-    if (f.gate) simd::map<T>(columns, to, [](B x, B g) { return x * g; }, to, f.gate + i * f.gate_stride);
-  }
+  constexpr Index w = simd::width<T>;
+  const auto all = [&](const auto& function) {
+    for (Index i = 0; i < rows; ++i) {
+      const auto one = [&](Index j, const auto& load, const auto& store) __attribute__((always_inline)) {
+        B x = load(s + i * s_stride + j);
+        if (f.bias) x = x + load(f.bias + j);
+        if (f.plus) x = x + load(f.plus + i * f.plus_stride + j);
+        if (f.slope) {
+          B slope(T(1));
+          x = function(x, &slope);
+          store(slope, f.slope + i * f.slope_stride + j);
+        } else {
+          x = function(x, nullptr);
+        }
+        if (f.gate) x = x * load(f.gate + i * f.gate_stride + j);
+        store(x, y + i * y_stride + j);
+      };
+      Index j = 0;
+      for (; j + w <= columns; j += w) one(j, [](const T* p) { return simd::load<T>(p); }, [](const B& b, T* p) { simd::store<T>(b, p); });
+      if (const Index left = columns - j; left > 0)
+        one(j, [left](const T* p) { return simd::load_part<T>(p, left); }, [left](const B& b, T* p) { simd::store_part<T>(b, p, left); });
+    }
+  };
+  if (f.function == Function::none) all([](const B& x, B*) { return x; });
+  else in_vectors<T>(f.function, all);
 }
 
 template <class T>

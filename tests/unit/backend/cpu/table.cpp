@@ -11,7 +11,8 @@ TEST_CASE_TEMPLATE("a table is complete, and the last of them needs nothing beyo
   CHECK(std::string(all.back().name) == cpu::isa_name);
   for (const auto& t : all) {
     CHECK((t.panel > 0 && t.packed_size && t.pack && t.product && t.tn && t.tn_scratch > 0));
-    CHECK((t.attention_scratch && t.attention && t.attention_backward && t.add_row && t.add_scaled && t.multiply && t.unary && t.unary_backward));
+    for (const auto& a : {t.attention, t.bf16_attention}) CHECK((a.scratch && a.forward && a.backward));
+    CHECK((t.add_row && t.add_scaled && t.multiply && t.unary && t.unary_backward));
     CHECK((t.finish && t.layer_norm && t.layer_norm_backward && t.normalise && t.dropout && t.column_sums_add && t.adam));
     CHECK((t.bf16_product != nullptr) == (sizeof(T) == 4));
     CHECK((t.plain.strip > 0 && t.plain.size && t.plain.put && t.plain.query_size && t.plain.prepare && t.plain.search));
