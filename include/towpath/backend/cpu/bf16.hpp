@@ -4,9 +4,11 @@
 //   widen    a stays float, the weight is widened in registers: any instruction set
 //   dot      a is rounded to bf16, vdpbf16ps (AVX512_BF16)
 //   amx      a is rounded to bf16, tdpbf16ps on tiles (AMX-BF16)
-// The last two differ from the first by the rounding of a, about 2^-9 relative in each element. At the end of the file: float by AMX.
+// The last two differ from the first by the rounding of a, about 2^-9 relative in each element. The third is also that of floats in three
+// parts (amx.hpp), as exact as multiplying in float.
 #pragma once
 
+#include "towpath/backend/cpu/amx.hpp"
 #include "towpath/backend/cpu/tile.hpp"
 #include "towpath/tensor/dtype.hpp"
 
@@ -37,6 +39,11 @@ inline constexpr Index tile_size = strip * depth;  // numbers of a tile of the w
 template <Index parts>
 void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
   const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k);
+#ifdef TOWPATH_HAS_AMX
+  const Index from = first * panel_columns, columns = std::min(last * panel_columns, n) - from;
+  auto* out = static_cast<std::uint16_t*>(to) + from * parts * deep;
+  across ? tiles::right<parts>(b.column_block(from, columns), out) : tiles::right_of_transposed<parts>(b.row_block(from, columns), out);
+#else
   for (Index s = 2 * first; s < std::min(2 * last, strips(n)); ++s) {
     auto* out = static_cast<bf16*>(to) + s * parts * strip * deep;
     const Index real = std::min(strip, n - s * strip);
@@ -51,6 +58,7 @@ void pack(BasicView<const float> b, bool across, Index first, Index last, void* 
         }
       }
   }
+#endif
 }
 
 // --- widen -------------------------------------------------------------------------------------------------------------------
@@ -194,122 +202,55 @@ inline void product_dotted(BasicView<const float> a, const void* packed, Index f
 }
 #endif
 
-#if defined(__AMX_BF16__) && defined(__AVX512BF16__)
-// The shape of every tile register: 16 rows of 64 bytes.
-struct alignas(64) TileConfiguration {
-  std::uint8_t palette = 1, start = 0, reserved[14] = {};
-  std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-// The first n of 16 lanes.
-inline __mmask16 lanes(Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
-// Rows of a in bf16, a tile of 16 rows by 32 behind the other: [rows/16][k/32][16][32].
-inline void round_tiles(BasicView<const float> a, std::uint16_t* to) {
-  const Index deep = padded(a.columns), full = rounded_rows(a.rows);
-  for (Index i = 0; i < full; ++i) {
-    std::uint16_t* out = to + i / tile_side * tile_side * deep + i % tile_side * depth;
-    for (Index t = 0; t < deep; t += depth, out += tile_side * depth) {
-      const Index left = i < a.rows ? a.columns - t : 0;
-      const float* from = left > 0 ? a.row(i) + t : a.data;
-      const __m512bh pair = _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(lanes(left - 16), from + 16), _mm512_maskz_loadu_ps(lanes(left), from));
-      std::memcpy(out, &pair, sizeof pair);
-    }
-  }
-}
-
-// --- float by parts ------------------------------------------------------------------------------------------------------------
-// The same tiles for products in float: each number is the sum of three in bf16, x = x_0 + x_1 + x_2, which together hold its 24 bits, and
-//   a b = a_2 b_0 + a_1 b_0 + a_1 b_1 + a_0 b_1 + a_0 b_2 + a_0 b_0,
-// what is left out being below 2^-24 of the product. Six products of tiles, each sixteen times as fast as multiplying in float.
-// The parts of a tile lie one behind the other, then come those of the next 32 of the summed index: what is read together is together, on
-// both sides.
-inline constexpr Index three = 3;
-inline Index split_size(Index n, Index k) { return three * size(n, k); }
-inline Index split_scratch(Index m, Index k) { return three * rounded_rows(m) * padded(k) * 2 + 2 * tile_side * panel_columns * 4; }
-
-// Parts of the rows of a, [rows/16][k/32][3][16][32].
-inline void split_rows(BasicView<const float> a, std::uint16_t* to) {
-  const Index deep = padded(a.columns), full = rounded_rows(a.rows);
-  const auto widened = [](__m256bh b) { return std::bit_cast<__m512>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(std::bit_cast<__m256i>(b)), 16)); };
-  for (Index i = 0; i < full; ++i) {
-    std::uint16_t* out = to + i / tile_side * tile_side * deep * three + i % tile_side * depth;
-    for (Index t = 0; t < deep; t += 16) {
-      const Index left = i < a.rows ? a.columns - t : 0;
-      __m512 x = _mm512_maskz_loadu_ps(lanes(left), left > 0 ? a.row(i) + t : a.data);
-      for (Index p = 0; p < three; ++p) {
-        const __m256bh piece = _mm512_cvtneps_pbh(x);
-        std::memcpy(out + (t / depth * three + p) * tile_size + t % depth, &piece, sizeof piece);
-        x = _mm512_sub_ps(x, widened(piece));
-      }
-    }
-  }
-}
+#ifdef TOWPATH_HAS_AMX
+inline Index split_size(Index n, Index k) { return tiles::three * size(n, k); }
+inline Index split_scratch(Index m, Index k) { return tiles::three * rounded_rows(m) * padded(k) * 2 + 2 * tile_side * panel_columns * 4; }
 
 // 32 rows by 32 columns at a time: four tiles of sums, two of each side; both sides in one part, or in three.
 template <Index parts>
 void product_amx(BasicView<const float> a, const void* packed, Index first, Index last, BasicView<float> y, const Finish<float>& finish, void* room) {
   auto* left = static_cast<std::uint16_t*>(room);
-  if constexpr (parts == 1) round_tiles(a, left);
-  else split_rows(a, left);
-  const Index deep = parts * padded(a.columns), strip_size = strip * deep;  // in bf16
+  tiles::left<parts>(a, left);
+  const Index deep = parts * padded(a.columns);
   auto* sums = reinterpret_cast<float*>(left + rounded_rows(a.rows) * deep);
-  const TileConfiguration configuration;
-  asm volatile("ldtilecfg %0" ::"m"(configuration));
+  const tiles::Ready ready;
   for (Index p = first; p < last; ++p) {
     const Index j = p * panel_columns, columns = std::min(panel_columns, y.columns - j);
-    const auto* b0 = static_cast<const std::uint16_t*>(packed) + 2 * p * strip_size;
-    const auto* b1 = columns > strip ? b0 + strip_size : b0;
+    const auto* right = static_cast<const std::uint16_t*>(packed) + j * deep;
     for (Index i = 0; i < a.rows; i += 2 * tile_side) {
       const Index rows = std::min<Index>(2 * tile_side, a.rows - i);
-      const std::uint16_t *a0 = left + i * deep, *a1 = a0 + tile_side * deep;
       const TileFinish<float> f(finish, i, j);
       fetch_tile<float>(rows, columns, y.row(i) + j, y.stride, f);
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      for (Index t = 0; t < strip_size; t += parts * tile_size) {
-        if constexpr (parts == 1) {  // loads between the products
-          _tile_loadd(4, a0 + t, 64);
-          _tile_loadd(6, b0 + t, 64);
-          _tile_dpbf16ps(0, 4, 6);
-          _tile_loadd(5, a1 + t, 64);
-          _tile_dpbf16ps(2, 5, 6);
-          _tile_loadd(7, b1 + t, 64);
-          _tile_dpbf16ps(1, 4, 7);
-          _tile_dpbf16ps(3, 5, 7);
-        } else {
-          const auto load_left = [&](Index part) {
-            _tile_loadd(4, a0 + t + part * tile_size, 64);
-            _tile_loadd(5, a1 + t + part * tile_size, 64);
-          };
-          const auto load_right = [&](Index part) {
-            _tile_loadd(6, b0 + t + part * tile_size, 64);
-            _tile_loadd(7, b1 + t + part * tile_size, 64);
-          };
-          const auto multiply = [] {
-            _tile_dpbf16ps(0, 4, 6);
-            _tile_dpbf16ps(2, 5, 6);
-            _tile_dpbf16ps(1, 4, 7);
-            _tile_dpbf16ps(3, 5, 7);
-          };
-          // the small ones first; each step changes one side
-          load_left(2), load_right(0), multiply();
-          load_left(1), multiply();
-          load_right(1), multiply();
-          load_left(0), multiply();
-          load_right(2), multiply();
-          load_right(0), multiply();
-        }
-      }
-      _tile_stored(0, sums, 128);
-      _tile_stored(1, sums + 16, 128);
-      _tile_stored(2, sums + 512, 128);
-      _tile_stored(3, sums + 528, 128);
-      finish_tile<float>(rows, columns, sums, 32, y.row(i) + j, y.stride, f);
+      tiles::product<parts>(left + i * deep, tiles::sides(rows), right, tiles::sides(columns), tiles::depths(a.columns), sums, panel_columns);
+      finish_tile<float>(rows, columns, sums, panel_columns, y.row(i) + j, y.stride, f);
     }
   }
-  _tile_release();
+}
+
+// c += aᵀ b by parts, `tn_tokens` rows at a time. split_columns: panels [first, last) of one side; split_tn: what lies in rows [i, i + m) and
+// columns [j, j + n) of c, both from whole panels on.
+inline constexpr Index tn_tokens = 512;
+inline void split_columns(BasicView<const float> x, bool right, Index first, Index last, void* to) {
+  const Index from = first * panel_columns, columns = std::min(last * panel_columns, x.columns) - from;
+  const BasicView<const float> part = x.column_block(from, columns);
+  auto* out = static_cast<std::uint16_t*>(to) + from * tiles::three * padded(x.rows);
+  right ? tiles::right<tiles::three>(part, out) : tiles::left_of_transposed<tiles::three>(part, out);
+}
+inline void split_tn(const void* left, const void* right, Index tokens, Index i0, Index m, Index j0, Index n, BasicView<float> c) {
+  const Index deep = tiles::three * padded(tokens);
+  alignas(64) float sums[panel_columns * panel_columns];
+  const tiles::Ready ready;
+  for (Index j = j0; j < j0 + n; j += panel_columns)
+    for (Index i = i0; i < i0 + m; i += panel_columns) {
+      const Index rows = std::min(panel_columns, i0 + m - i), columns = std::min(panel_columns, j0 + n - j);
+      Finish<float> add;
+      add.plus = c;
+      const TileFinish<float> f(add, i, j);
+      fetch_tile<float>(rows, columns, c.row(i) + j, c.stride, f);
+      tiles::product<tiles::three>(static_cast<const std::uint16_t*>(left) + i * deep, tiles::sides(rows), static_cast<const std::uint16_t*>(right) + j * deep,
+                                   tiles::sides(columns), tiles::depths(tokens), sums, panel_columns);
+      finish_tile<float>(rows, columns, sums, panel_columns, c.row(i) + j, c.stride, f);
+    }
 }
 #endif
 

@@ -504,8 +504,7 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
   const Index rows = Way::rows(k), strip = strip_bytes<Way>(k), deep = rows / 16, pairs = rounded(m, 32) / 32;
   const auto* start = static_cast<const std::int32_t*>(queries);
   const auto* q = reinterpret_cast<const char*>(start + rounded(m, fill));
-  const half_width::TileConfiguration configuration;
-  asm volatile("ldtilecfg %0" ::"m"(configuration));
+  const tiles::Ready ready;
   alignas(64) float sums[2][32 * 32];
   const Index each = (2 * strip / line + pairs * deep - 1) / (pairs * deep), at_once = (32 + deep - 1) / deep;
   const char* const end = static_cast<const char*>(block) + (last + 15) / 16 * strip;
@@ -568,7 +567,6 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
       some = true;
     }
   }
-  _tile_release();
   if (!some) return;
   for (Index i = 0; i < 32; ++i) look<Way>(pending, scale0, scale1, i);
   offer_pending<Way>(pending);
