@@ -39,6 +39,11 @@ inline constexpr Index tile_size = strip * depth;  // numbers of a tile of the w
 template <Index parts>
 void pack(BasicView<const float> b, bool across, Index first, Index last, void* to) {
   const Index n = across ? b.columns : b.rows, k = across ? b.rows : b.columns, deep = padded(k);
+#ifdef TOWPATH_HAS_AMX
+  const Index from = first * panel_columns, columns = std::min(last * panel_columns, n) - from;
+  auto* out = static_cast<std::uint16_t*>(to) + from * parts * deep;
+  across ? tiles::right<parts>(b.column_block(from, columns), out) : tiles::right_of_transposed<parts>(b.row_block(from, columns), out);
+#else
   for (Index s = 2 * first; s < std::min(2 * last, strips(n)); ++s) {
     auto* out = static_cast<bf16*>(to) + s * parts * strip * deep;
     const Index real = std::min(strip, n - s * strip);
@@ -53,6 +58,7 @@ void pack(BasicView<const float> b, bool across, Index first, Index last, void* 
         }
       }
   }
+#endif
 }
 
 // From b [n, k] packed as it is to bᵀ packed: strips [first, last) · 2 of k columns, n deep. A square of 16 by 16 changes place, and each two by two in it.
@@ -258,6 +264,32 @@ void product_amx(BasicView<const float> a, const void* packed, Index first, Inde
       finish_tile<float>(rows, columns, sums, panel_columns, y.row(i) + j, y.stride, f);
     }
   }
+}
+
+// c += aᵀ b by parts, `tn_tokens` rows at a time. split_columns: panels [first, last) of one side; split_tn: what lies in rows [i, i + m) and
+// columns [j, j + n) of c, both from whole panels on.
+inline constexpr Index tn_tokens = 512;
+inline void split_columns(BasicView<const float> x, bool right, Index first, Index last, void* to) {
+  const Index from = first * panel_columns, columns = std::min(last * panel_columns, x.columns) - from;
+  const BasicView<const float> part = x.column_block(from, columns);
+  auto* out = static_cast<std::uint16_t*>(to) + from * tiles::three * padded(x.rows);
+  right ? tiles::right<tiles::three>(part, out) : tiles::left_of_transposed<tiles::three>(part, out);
+}
+inline void split_tn(const void* left, const void* right, Index tokens, Index i0, Index m, Index j0, Index n, BasicView<float> c) {
+  const Index deep = tiles::three * padded(tokens);
+  alignas(64) float sums[panel_columns * panel_columns];
+  const tiles::Ready ready;
+  for (Index j = j0; j < j0 + n; j += panel_columns)
+    for (Index i = i0; i < i0 + m; i += panel_columns) {
+      const Index rows = std::min(panel_columns, i0 + m - i), columns = std::min(panel_columns, j0 + n - j);
+      Finish<float> add;
+      add.plus = c;
+      const TileFinish<float> f(add, i, j);
+      fetch_tile<float>(rows, columns, c.row(i) + j, c.stride, f);
+      tiles::product<tiles::three>(static_cast<const std::uint16_t*>(left) + i * deep, tiles::sides(rows), static_cast<const std::uint16_t*>(right) + j * deep,
+                                   tiles::sides(columns), tiles::depths(tokens), sums, panel_columns);
+      finish_tile<float>(rows, columns, sums, panel_columns, c.row(i) + j, c.stride, f);
+    }
 }
 #endif
 

@@ -99,6 +99,7 @@ struct Ops : reference::Ops<T> {
   template <class Env>
   static void tn_add(Env& env, V a, V b, W c) {
     const auto& k = env.kernels();
+    if (by_parts(k, c)) return tn_by_parts(env, a, b, c);
     if (c.columns < c.rows && c.columns < k.panel) {  // skinny: compute the transpose, whose columns fill vectors
       const auto turned = scratch(env, c.size() * size);
       const W t{numbers(turned), c.columns, c.rows};
@@ -228,6 +229,37 @@ private:
   }
   static T* numbers(const Buffer<Host>& b) { return static_cast<T*>(b.data()); }
 
+  // Whether a product with a weight of this shape goes by parts in bf16 (Table::split_product): where it is at least as fast. The shape alone
+  // decides, so a result depends neither on how many rows there are nor on whether the weight is frozen.
+  static bool by_parts(const kernels::Table<T>& k, V w) { return k.split_product && std::min(w.rows, w.columns) >= 64; }
+
+  // Both sides are split once for all pieces, a few hundred tokens at a time.
+  template <class Env>
+  static void tn_by_parts(Env& env, V a, V b, W c) {
+    const auto& k = env.kernels();
+    constexpr Index most = 3072;  // of c's rows, for which there is room
+    if (c.rows > most) {
+      for (Index i = 0; i < c.rows; i += most) tn_by_parts(env, a.column_block(i, std::min(most, c.rows - i)), b, c.row_block(i, std::min(most, c.rows - i)));
+      return;
+    }
+    const Index tokens = std::min(k.split_tokens, a.rows), side = k.bf16_panel;
+    const auto left = scratch(env, k.split_size(c.rows, tokens)), right = scratch(env, k.split_size(c.columns, tokens));
+    const Index lefts = (c.rows + side - 1) / side, rights = (c.columns + side - 1) / side;
+    const Index row_pieces = (lefts + 5) / 6, across = std::max<Index>(1, 8 / row_pieces), wide = (rights + across - 1) / across * side,
+                column_pieces = (c.columns + wide - 1) / wide, high = 6 * side;
+    for (Index t = 0; t < a.rows; t += tokens) {
+      const Index n = std::min(tokens, a.rows - t);
+      env.rows(lefts + rights, 1, [&](Index p, Index) {
+        if (p < lefts) k.split_columns(a.row_block(t, n), false, p, p + 1, left.data());
+        else k.split_columns(b.row_block(t, n), true, p - lefts, p - lefts + 1, right.data());
+      });
+      env.rows(row_pieces * column_pieces, 1, [&](Index job, Index) {
+        const Index i = job / column_pieces * high, j = job % column_pieces * wide;
+        k.split_tn(left.data(), right.data(), n, i, std::min(high, c.rows - i), j, std::min(wide, c.columns - j), c);
+      });
+    }
+  }
+
   // A product with so many rows puts its right-hand side in order by itself, for two or three per cent of its time; kept in every order that is
   // ever asked for, frozen weights would be half of what a training step needs.
   static constexpr Index many = 1024;
@@ -262,7 +294,7 @@ private:
     Right<Env> r;
     r.columns = n;
     r.rounded = b.forms && rounds(env);
-    r.split = !r.rounded && b.forms && k.split_product;
+    r.split = !r.rounded && by_parts(k, b.values);
     const Index width = r.rounded || r.split ? k.bf16_panel : k.panel;
     const Index bytes = r.rounded ? k.bf16_size(n, depth) : r.split ? k.split_size(n, depth) : k.packed_size(n, depth) * size;
     r.panels = (n + width - 1) / width;

@@ -91,6 +91,11 @@ struct Table {
   Index (*split_scratch)(Index m, Index k);
   void (*split_product)(BasicView<const T> a, const void* packed, Index first_panel, Index last_panel, BasicView<T> y, const Finish<T>& finish,
                         void* scratch);
+  // c += aᵀ b by the same parts, up to split_tokens rows of a and b at a time: first columns [first_panel, last_panel) of each side are split,
+  // into split_size(columns, tokens) bytes; then rows [i, i + m) and columns [j, j + n) of c, i and j being where panels begin.
+  Index split_tokens;
+  void (*split_columns)(BasicView<const T> x, bool right, Index first_panel, Index last_panel, void* to);
+  void (*split_tn)(const void* left, const void* right, Index tokens, Index i, Index m, Index j, Index n, BasicView<T> c);
 
   // --- attention -----------------------------------------------------------------------------------------------------------
   Attention<T> attention, bf16_attention;  // the latter may round what it multiplies, as the products with weights in bf16 do

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "towpath/base/config.hpp"
+#include "towpath/tensor/view.hpp"
 
 // g++ 12 and 13 take the undefined operands of their own AVX-512 intrinsics for a mistake of ours (GCC bug 105593).
 #if defined(__GNUC__) && !defined(__clang__)
@@ -10,6 +11,7 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include <cstdint>
+#include <type_traits>
 #include <xsimd/xsimd.hpp>
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
@@ -97,6 +99,52 @@ void store_part(const Batch<T>& b, T* y, Index n) {
   store<T>(b, part);
   for (Index i = 0; i < n; ++i) y[i] = part[i];
 }
+
+#if defined(__AVX512F__)
+// The first n of 16 lanes.
+inline __mmask16 lanes(Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
+// Sixteen vectors become those of their transpose.
+inline void turn(__m512 (&x)[16]) {
+  __m512 y[16];
+  const auto pairs = [](__m512 a, __m512 b, auto high) {
+    const __m512d c = _mm512_castps_pd(a), d = _mm512_castps_pd(b);
+    return _mm512_castpd_ps(high ? _mm512_unpackhi_pd(c, d) : _mm512_unpacklo_pd(c, d));
+  };
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+    y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 16; i += 4) {  // x[i + r]: four rows of column 4 l + r in each quarter l
+    x[i] = pairs(y[i], y[i + 2], std::false_type{});
+    x[i + 1] = pairs(y[i], y[i + 2], std::true_type{});
+    x[i + 2] = pairs(y[i + 1], y[i + 3], std::false_type{});
+    x[i + 3] = pairs(y[i + 1], y[i + 3], std::true_type{});
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < 4; ++r)
+#pragma GCC unroll 2
+    for (int i = 0; i < 16; i += 8) {
+      y[i + r] = _mm512_shuffle_f32x4(x[i + r], x[i + r + 4], 0x88);
+      y[i + r + 4] = _mm512_shuffle_f32x4(x[i + r], x[i + r + 4], 0xdd);
+    }
+#pragma GCC unroll 8
+  for (int r = 0; r < 8; ++r) {
+    x[r] = _mm512_shuffle_f32x4(y[r], y[r + 8], 0x88);
+    x[r + 8] = _mm512_shuffle_f32x4(y[r], y[r + 8], 0xdd);
+  }
+}
+// The block of 16 x 16 of x from (row, column) on, zeros where x ends; turned over if asked.
+template <bool turned>
+void load_block(BasicView<const float> x, Index row, Index column, __m512 (&v)[16]) {
+  const Index rows = x.rows - row;
+  const __mmask16 real = lanes(x.columns - column);
+#pragma GCC unroll 16
+  for (Index i = 0; i < 16; ++i) v[i] = i < rows ? _mm512_maskz_loadu_ps(real, x.row(row + i) + column) : _mm512_setzero_ps();
+  if constexpr (turned) turn(v);
+}
+#endif
 
 // y[j] = f(x[j]…) for j in [0, n): whole vectors, then one partial vector, so that the last elements are computed by the same
 // instructions as the first. y may be one of the x.

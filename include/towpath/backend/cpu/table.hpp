@@ -37,7 +37,7 @@ kernels::Table<T> table() {
   k.packed_size = &packed_size<T>;
   k.pack = &pack<T>;
   k.product = &product<T>;
-  k.tn_scratch = tn_block * panel_width<T>;
+  k.tn_scratch = tn_scratch<T>;
   k.tn = &tn<T>;
   if constexpr (sizeof(T) == 4) {
     k.bf16_size = &half_width::size;
@@ -94,6 +94,9 @@ std::span<const kernels::Table<T>> tables() {
       amx.split_pack = &half_width::pack<tiles::three>;
       amx.split_scratch = &half_width::split_scratch;
       amx.split_product = &half_width::product_amx<tiles::three>;
+      amx.split_tokens = half_width::tn_tokens;
+      amx.split_columns = &half_width::split_columns;
+      amx.split_tn = &half_width::split_tn;
 #if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
       t.of[t.count - 1].in_bf16 = strips::tiles_store<strips::Dotted>();
       t.of[t.count - 1].in_int8 = strips::tiles_store<strips::Bytes>();

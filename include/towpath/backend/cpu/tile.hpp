@@ -181,9 +181,23 @@ void pack(BasicView<const T> b, bool across, Index first, Index last, T* to) {
   for (Index p = first; p < last; ++p) {
     const Index j = p * panel_width<T>, width = packed_width<T>(n, j), real = std::min(width, n - j);
     T* out = to + j * k;
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+      if (!across) {
+        for (Index c = 0; c < width; c += 16)
+          for (Index t = 0; t < k; t += 16) {
+            __m512 x[16];
+            simd::load_block<true>(b, j + c, t, x);
+#pragma GCC unroll 16
+            for (Index i = 0; i < 16; ++i)
+              if (t + i < k) _mm512_storeu_ps(out + (t + i) * width + c, x[i]);
+          }
+        continue;
+      }
+#endif
     if (real < width) std::fill(out, out + k * width, T(0));
     if (across) {
-      for (Index t = 0; t < k; ++t) std::copy(b.row(t) + j, b.row(t) + j + real, out + t * width);
+      for (Index t = 0; t < k; ++t) simd::map<T>(real, out + t * width, [](const simd::Batch<T>& x) { return x; }, b.row(t) + j);
     } else {
       constexpr Index block = 16;  // lines of the source are used up before they are dropped
       for (Index t0 = 0; t0 < k; t0 += block) {
@@ -203,24 +217,40 @@ void product(BasicView<const T> a, const T* packed, Index first, Index last, Bas
     panel<T, false>(a.data, a.stride, a.rows, a.columns, packed + j * a.columns, width, j, std::min(width, y.columns - j), y, finish);
   }
 }
+// c's rows at a time for which tn has room, and that room.
+inline constexpr Index tn_rows = 96;
+template <class T>
+inline constexpr Index tn_scratch = tn_block * (panel_width<T> + (tn_rows + tile_rows - 1) / tile_rows * tile_rows);
 template <class T>
 void tn(BasicView<const T> a, BasicView<const T> b, Index first, Index last, BasicView<T> c, T* scratch) {
-  const BasicView<T> rows = c.row_block(first, last - first);
-  Finish<T> add;
-  add.plus = rows;
+  const Index m = last - first, blocks = (m + tile_rows - 1) / tile_rows;
+  T* left = scratch + tn_block * panel_width<T>;  // [blocks][k][tile_rows]: read as it lies
   for (Index t = 0; t < a.rows; t += tn_block) {
     const Index k = std::min(tn_block, a.rows - t);
+    const auto block = [&](Index i) { return std::min<Index>(tile_rows, m - i * tile_rows); };
+    for (Index i = 0; i < blocks; ++i) {
+      T* to = left + i * tile_rows * k;
+      const T* from = a.row(t) + first + i * tile_rows;
+      for (Index u = 0; u < k; ++u, from += a.stride, to += tile_rows)
+        if (block(i) == tile_rows) std::copy(from, from + tile_rows, to);
+        else std::copy(from, from + block(i), to);
+    }
     const BasicView<const T> right = b.row_block(t, k);
     for (Index p = 0; p * panel_width<T> < c.columns; ++p) {
       const Index j = p * panel_width<T>, width = packed_width<T>(c.columns, j), real = std::min(width, c.columns - j);
       const T* from = right.data + j;
       Index stride = right.stride;
-      if (real < width || last - first > 2 * tile_rows) {
+      if (real < width || m > 2 * tile_rows) {
         pack<T>(right.column_block(j, real), true, 0, 1, scratch);
         from = scratch;
         stride = width;
       }
-      panel<T, true>(a.row(t) + first, a.stride, rows.rows, k, from, stride, j, real, rows, add);
+      for (Index i = 0; i < blocks; ++i) {
+        const BasicView<T> rows = c.row_block(first + i * tile_rows, block(i));
+        Finish<T> add;
+        add.plus = rows;
+        panel<T, true>(left + i * tile_rows * k, tile_rows, rows.rows, k, from, stride, j, real, rows, add);
+      }
     }
   }
 }
