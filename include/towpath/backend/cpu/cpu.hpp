@@ -260,12 +260,8 @@ private:
     }
   }
 
-  // A product with so many rows puts its right-hand side in order by itself, for two or three per cent of its time; kept in every order that is
-  // ever asked for, frozen weights would be half of what a training step needs.
-  static constexpr Index many = 1024;
-
-  // A right-hand side in the order kernels want. A frozen matrix keeps that where few rows ask for it, and in bf16 its own orientation anyway, which takes
-  // the place of the matrix; any other is made for the occasion. The bits are the same.
+  // A right-hand side in the order kernels want. A frozen matrix keeps that where few rows ask for it (Settings::repack), and in bf16 its own orientation
+  // anyway, which takes the place of the matrix; any other is made for the occasion. The bits are the same.
   template <class Env>
   struct Right {
     const void* packed = nullptr;
@@ -308,7 +304,7 @@ private:
     };
     if (b.forms) {
       const int key = 2 * (r.rounded ? 16 : r.split ? 17 : k.key + (sizeof(T) == 4 ? 0 : 8)) + across;
-      const bool make = rows < many || (r.rounded && !across);
+      const bool make = rows < env.settings().repack || (r.rounded && !across);
       r.packed = make ? b.forms->form(key, static_cast<std::size_t>(bytes), pack, b.values.data, static_cast<std::size_t>(b.values.size() * size)) : b.forms->form(key);
     }
     if (!r.packed) {
