@@ -80,6 +80,14 @@ inline constexpr bool looks_across = [] {
   else return false;
 }();
 
+// Can M compute its result once more from what it keeps under P, in a pass over memory? Then whoever reads that result in backward asks for it
+// and nobody keeps it:  again(env, x, saved), x being M's input if that is kept, gives forward's result to the bit.
+template <class M, class P>
+inline constexpr bool repeats = [] {
+  if constexpr (requires { M::template repeats<P>; }) return M::template repeats<P>;
+  else return false;
+}();
+
 // Sums without a pass of their own. A module that ends in a product may let the product finish its result (backend/finish.hpp): its forward
 // takes a Finish as one more argument and gives finish(M(x)); likewise backward, for the gradient of the input. These two call any
 // module so; for one that does not take a Finish, it is done afterwards.

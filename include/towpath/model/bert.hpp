@@ -72,6 +72,7 @@ struct Bert {
     template <class Pass, bool only_firsts = false>
     Tensor<Env> forward(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
       require_weights();
+      saved = {};  // what the last step kept makes room
       Tensor<Env> x = embeddings.template forward<Below<Pass>>(env, tokens, saved.embeddings);                        // [T, H]
       Tensor<Env> firsts;
       Tensor<Env> y = encoder.template forward<Over<Pass>>(env, input<only_firsts>(env, x, tokens, firsts), saved.encoder);
@@ -107,6 +108,7 @@ struct Bert {
     }
     template <class Pass, bool only_firsts = false>
     Tensor<Env> forward_from(Env& env, View<Env> states, const Ragged& tokens, Saved<Pass>& saved) const {
+      saved = {};
       Tensor<Env> firsts;
       return detail::forward_top<Over<Pass>>(encoder, env, input<only_firsts>(env, states, tokens, firsts), saved.encoder);
     }

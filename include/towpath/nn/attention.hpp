@@ -88,12 +88,13 @@ struct SelfAttention {
                                       op::FinishOf<Env> finish = {}) const {
       const Tokens<Env> all = all_of(x);
       const Kept& kept = saved.kept;
-      const auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads,
+      auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads,
                                                  kept.mask, kept.saved, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix), narrows<X>);
       if constexpr (Pass::wants_input) {
         op::FinishOf<Env> plus;
         if constexpr (!narrows<X>) plus.plus = finish.plus;
-        const Tensor<Env> dv = backward_to<Pass>(value, env, d.v, all, saved.value, g.value, plus);
+        Tensor<Env> dv = backward_to<Pass>(value, env, d.v, all, saved.value, g.value, plus);
+        d.v = {};  // what has been used makes room
         plus.plus = dv;
         if constexpr (narrows<X>) {  // the query's gradient, and what is added, belong to the first tokens
           Tensor<Env> dx = backward_to<Pass>(key, env, d.k, all, saved.key, g.key, plus);               // [T, H]
@@ -102,6 +103,8 @@ struct SelfAttention {
           return dx;
         } else {
           const Tensor<Env> dk = backward_to<Pass>(key, env, d.k, all, saved.key, g.key, plus);
+          d.k = {};
+          dv = {};
           finish.plus = dk;
           return backward_to<Pass>(query, env, d.q, x, saved.query, g.query, finish);
         }

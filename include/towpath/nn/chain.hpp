@@ -10,7 +10,7 @@ struct Identity {
 };
 
 // Then<A, B>: y = B(A(x)). B stands above A, so its pass also wants the gradient of its input if A trains; A(x) is kept only if
-// B's backward reads it; where A and everything below is frozen, A has no backward.
+// B's backward reads it and A cannot give it again; where A and everything below is frozen, A has no backward.
 template <class A, class B>
 struct Then {
   static constexpr bool trains = A::trains || B::trains;
@@ -35,7 +35,9 @@ struct Then {
     template <class Pass>
     static constexpr bool uses_input = First::template uses_input<Below<Pass>>;
     template <class Pass>
-    static constexpr bool keeps = Second::template uses_input<Over<Pass>>;
+    static constexpr bool recalls = Second::template uses_input<Over<Pass>> && towpath::repeats<First, Below<Pass>>;
+    template <class Pass>
+    static constexpr bool keeps = Second::template uses_input<Over<Pass>> && !recalls<Pass>;
     template <class Pass>
     struct Saved {
       [[no_unique_address]] typename First::template Saved<Below<Pass>> first;
@@ -55,8 +57,12 @@ struct Then {
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
       View<Env> middle;
+      Tensor<Env> recalled, firsts;
       if constexpr (keeps<Pass>) middle = saved.middle;
-      Tensor<Env> firsts;
+      if constexpr (recalls<Pass>) {
+        recalled = first.template again<Below<Pass>>(env, View<Env>(lower(x)), saved.first);
+        middle = recalled;
+      }
       const auto between = upper(env, x, middle, firsts);
       if constexpr (!active<First, Pass>) {
         second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);
@@ -70,6 +76,14 @@ struct Then {
         const Tensor<Env> dmiddle = second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);
         return finish_below<Pass>(env, dmiddle, x, saved, g, finish);
       }
+    }
+    template <class Pass>
+    static constexpr bool repeats = towpath::repeats<Second, Over<Pass>> && (keeps<Pass> || !Second::template uses_input<Over<Pass>>);
+    template <class Pass>
+    Tensor<Env> again(Env& env, View<Env>, const Saved<Pass>& saved) const {
+      View<Env> middle;
+      if constexpr (keeps<Pass>) middle = saved.middle;
+      return second.template again<Over<Pass>>(env, middle, saved.second);
     }
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {

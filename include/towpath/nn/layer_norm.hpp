@@ -47,6 +47,13 @@ struct LayerNorm {
       if constexpr (Pass::wants_input) return op::layer_norm_backward(env, dy, x, saved.stats, weight);
       else return {};
     }
+    template <class Pass>
+    static constexpr bool repeats = uses_input<Pass>;
+    template <class Pass>
+    Tensor<Env> again(Env& env, View<Env> x, const Saved<Pass>&) const {
+      Tensor<Env> stats;
+      return op::layer_norm<Env>(env, x, weight, bias, Shape::norm_epsilon, stats);
+    }
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
       f(at / "weight", Trained<weight_trains>{start::ones}, ms.weight...);

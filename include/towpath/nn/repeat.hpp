@@ -10,7 +10,7 @@ namespace towpath {
 
 // Repeat<N, L>: N layers of one type, one on the other; parameters are named 0.…, 1.…, up to N - 1. Whatever N, there are two
 // instantiations of backward: the lowest layer under the pass of the stack, the others under a pass that knows whether L trains.
-// A layer's input is kept only if that layer reads it in backward.
+// A layer's input is kept only if that layer reads it in backward and the one below cannot give it again.
 template <Index N, class L, Index first_number = 0>
 struct Repeat {
   static_assert(N > 0, "[towpath] Repeat: a stack needs at least one layer");
@@ -41,7 +41,9 @@ struct Repeat {
     template <class Pass>
     static constexpr bool uses_input = Layer::template uses_input<Lowest<Pass>>;
     template <class Pass>
-    static constexpr bool keeps = Layer::template uses_input<Later<Pass>>;
+    static constexpr bool recalls = Layer::template uses_input<Later<Pass>> && towpath::repeats<Layer, Lowest<Pass>> && towpath::repeats<Layer, Later<Pass>>;
+    template <class Pass>
+    static constexpr bool keeps = Layer::template uses_input<Later<Pass>> && !recalls<Pass>;
     template <class Pass>
     struct Saved {
       using Low = typename Layer::template Saved<Lowest<Pass>>;
@@ -75,8 +77,13 @@ struct Repeat {
         Tensor<Env> d;
         for (std::size_t i = rest; i-- > 0;) {
           View<Env> in;
+          Tensor<Env> recalled, firsts;
           if constexpr (keeps<Pass>) in = saved.input[i];
-          Tensor<Env> firsts;
+          if constexpr (recalls<Pass>) {
+            if (i == 0) recalled = layer[0].template again<Lowest<Pass>>(env, View<Env>(tokens), saved.lowest);
+            else recalled = layer[i].template again<Later<Pass>>(env, {}, later(saved, i - 1));
+            in = recalled;
+          }
           if (narrows<X> && i + 1 == rest) d = layer[i + 1].template backward<Later<Pass>>(env, dy, last(env, x, in, firsts), later(saved, i), element(g, i + 1));
           else d = layer[i + 1].template backward<Later<Pass>>(env, i + 1 == rest ? dy : View<Env>(d), like(tokens, in), later(saved, i), element(g, i + 1));
         }
