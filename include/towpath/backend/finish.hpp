@@ -17,12 +17,14 @@ struct Finish {
   Function function = Function::none;
   BasicView<T, Space> slope{};        // [m, n]
   BasicView<const T, Space> gate{};   // [m, n]
+  // slope and gate are in bf16: rows of n of them, in views of T that are half as wide
+  bool half = false;
 
   bool nothing() const { return bias.empty() && plus.empty() && function == Function::none && gate.empty(); }
   // The same for some of the rows.
   Finish rows(Index first, Index count) const {
     const auto part = [&](auto v) { return v.empty() ? v : v.row_block(first, count); };
-    return {bias, part(plus), function, part(slope), part(gate)};
+    return {bias, part(plus), function, part(slope), part(gate), half};
   }
 };
 

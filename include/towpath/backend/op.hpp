@@ -126,6 +126,12 @@ TOWPATH_OP Tensor<Env> unary_backward(Env& env, View<Env> dy, View<Env> x) {
   Env::Ops::template unary_backward<F>(env, dy, x, dx);
   return dx;
 }
+// Does this environment round what it multiplies by frozen weights, so that a slope, by which a gradient is multiplied before, may be rounded too?
+template <class Env>
+bool rounds(const Env& env) {
+  if constexpr (requires { Env::Ops::rounds(env); }) return Env::Ops::rounds(env);
+  else return false;
+}
 // y = finish(y), in place
 template <class Env>
 TOWPATH_OP void finish(Env& env, Writable<Env> y, const FinishOf<Env>& f) {

@@ -52,7 +52,7 @@ struct Fused {
     template <class Pass>
     struct Saved {
       [[no_unique_address]] typename Base::template Saved<Pass> inner;
-      [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::slope> slope;                            // F'(M(x)) [T, n]
+      [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::slope> slope;                            // F'(M(x)) [T, n], or in bf16
     };
 
     static constexpr Function function = function_of<F>;
@@ -62,7 +62,8 @@ struct Fused {
       op::FinishOf<Env> finish;
       finish.function = function;
       if constexpr (keeps<Pass>) {
-        saved.slope = env.template take<Env>(rows, width);
+        finish.half = op::rounds(env) && width > 1;
+        saved.slope = env.template take<Env>(rows, finish.half ? (width + 1) / 2 : width);
         finish.slope = saved.slope;
       }
       return finish;
@@ -76,14 +77,18 @@ struct Fused {
     template <class Pass, Rows<Env> X>
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
-      const Tensor<Env> d = op::multiply<Env>(env, dy, saved.slope);
+      Tensor<Env> d = op::copy<Env>(env, dy);
+      op::finish(env, d, gate<Pass>(saved));
       return backward_gated<Pass>(env, d, x, saved, g, finish);
     }
-    // In two parts: whoever computes dy may multiply it by `gate` in the same breath and then call the rest.
+    // In two parts: whoever computes dy may finish it with `gate` in the same breath and then call the rest.
     template <class Pass>
       requires keeps<Pass>
-    View<Env> gate(const Saved<Pass>& saved) const {
-      return saved.slope;
+    op::FinishOf<Env> gate(const Saved<Pass>& saved) const {
+      op::FinishOf<Env> finish;
+      finish.gate = saved.slope;
+      finish.half = saved.slope.columns() != width;
+      return finish;
     }
     template <class Pass, Rows<Env> X>
     InputGradient<Env, Pass> backward_gated(Env& env, View<Env> d, const X& x, const Saved<Pass>& saved, Grads& g,

@@ -68,9 +68,8 @@ struct Then {
         second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);
         return {};
       } else if constexpr (requires { first.template gate<Below<Pass>>(saved.first); }) {  // B's gradient is finished with what A begins with
-        op::FinishOf<Env> gated;
-        gated.gate = first.template gate<Below<Pass>>(saved.first);
-        const Tensor<Env> dmiddle = backward_to<Over<Pass>>(second, env, dy, between, saved.second, g.second, gated);
+        const op::FinishOf<Env> gate = first.template gate<Below<Pass>>(saved.first);
+        const Tensor<Env> dmiddle = backward_to<Over<Pass>>(second, env, dy, between, saved.second, g.second, gate);
         return first.template backward_gated<Below<Pass>>(env, dmiddle, lower(x), saved.first, g.first, finish);
       } else {
         const Tensor<Env> dmiddle = second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);

@@ -47,8 +47,7 @@ struct FeedForward {
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish = {}) const {
       if constexpr (joined<Pass> && Pass::wants_input) {
         if (saved.second.mask.rate == 0) {
-          op::FinishOf<Env> inner;
-          inner.gate = this->first.template gate<typename Base::template Below<Pass>>(saved.first);
+          const op::FinishOf<Env> inner = this->first.template gate<typename Base::template Below<Pass>>(saved.first);
           return op::nn_nn<Env>(env, dy, this->second.frozen_weight(), inner, this->first.frozen_weight(), finish);           // [T, H]
         }
       }

@@ -79,6 +79,12 @@ struct Ops : reference::Ops<T> {
   using typename Loops::W;
   static constexpr bool may_round = !std::is_same_v<Frozen, T>, always_rounds = std::is_same_v<Frozen, bf16>, keeps = probabilities == Probabilities::kept;
 
+  // Are frozen weights, and what they are multiplied by, rounded to bf16?
+  template <class Env>
+  static bool rounds(const Env& env) {
+    return may_round && (always_rounds || env.settings().bf16);
+  }
+
   // --- products: equations in reference/ops.hpp ------------------------------------------------------------------------
   template <class Env>
   static void nt(Env& env, V a, const Factor<T>& b, W y, const Finish<T>& finish = {}) {
@@ -214,10 +220,6 @@ struct Ops : reference::Ops<T> {
 private:
   static constexpr Index size = static_cast<Index>(sizeof(T));
 
-  template <class Env>
-  static bool rounds(const Env& env) {
-    return may_round && (always_rounds || env.settings().bf16);
-  }
   template <class Env>
   static const kernels::Attention<T>& attention_of(const Env& env) {
     return rounds(env) ? env.kernels().bf16_attention : env.kernels().attention;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "towpath/base/config.hpp"
+#include "towpath/tensor/dtype.hpp"
 #include "towpath/tensor/view.hpp"
 
 // g++ 12 and 13 take the undefined operands of their own AVX-512 intrinsics for a mistake of ours (GCC bug 105593).
@@ -11,6 +12,7 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 #if defined(__GNUC__) && !defined(__clang__)
@@ -33,6 +35,29 @@ Batch<T> load(const T* p) {
 template <class T>
 void store(const Batch<T>& b, T* p) {
   b.store_unaligned(p);
+}
+// The same with bf16 in memory.
+template <class T>
+Batch<T> load(const bf16* p) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))), 16));
+#endif
+  alignas(64) T wide[width<T>];
+  for (Index i = 0; i < width<T>; ++i) wide[i] = static_cast<T>(p[i]);
+  return load<T>(wide);
+}
+template <class T>
+void store(const Batch<T>& b, bf16* p) {
+#if defined(__AVX512BF16__)
+  if constexpr (sizeof(T) == 4) {
+    const __m256bh bits = _mm512_cvtneps_pbh(b);
+    std::memcpy(p, &bits, sizeof bits);
+    return;
+  }
+#endif
+  alignas(64) T wide[width<T>];
+  store<T>(b, wide);
+  for (Index i = 0; i < width<T>; ++i) p[i] = bf16(static_cast<float>(wide[i]));
 }
 template <class T>
 T sum(const Batch<T>& b) {
@@ -87,15 +112,15 @@ inline Batch<float> inverse(const Batch<float>& x) {
 }
 
 // The last n < width elements of x as a vector, zeros behind them.
-template <class T>
-Batch<T> load_part(const T* x, Index n) {
-  alignas(64) T part[width<T>]{};
+template <class T, class Number>
+Batch<T> load_part(const Number* x, Index n) {
+  alignas(64) Number part[width<T>]{};
   for (Index i = 0; i < n; ++i) part[i] = x[i];
   return load<T>(part);
 }
-template <class T>
-void store_part(const Batch<T>& b, T* y, Index n) {
-  alignas(64) T part[width<T>];
+template <class T, class Number>
+void store_part(const Batch<T>& b, Number* y, Index n) {
+  alignas(64) Number part[width<T>];
   store<T>(b, part);
   for (Index i = 0; i < n; ++i) y[i] = part[i];
 }

@@ -30,16 +30,18 @@ struct TileFinish {
   T* slope;
   Index plus_stride, gate_stride, slope_stride;
   Function function;
+  bool half;
 
   TileFinish(const Finish<T>& f, Index row, Index column)
       : bias(f.bias.empty() ? nullptr : f.bias.data + column),
         plus(f.plus.empty() ? nullptr : f.plus.row(row) + column),
-        gate(f.gate.empty() ? nullptr : f.gate.row(row) + column),
-        slope(f.slope.empty() ? nullptr : f.slope.row(row) + column),
+        gate(f.gate.empty() ? nullptr : f.gate.row(row) + (f.half ? column / 2 : column)),
+        slope(f.slope.empty() ? nullptr : f.slope.row(row) + (f.half ? column / 2 : column)),
         plus_stride(f.plus.stride),
         gate_stride(f.gate.stride),
         slope_stride(f.slope.stride),
-        function(f.function) {}
+        function(f.function),
+        half(f.half) {}
 };
 
 // Asks for the lines that a tile's finish will read and write while its sums are still under way.
@@ -65,23 +67,25 @@ void finish_tile(Index rows, Index columns, const T* s, Index s_stride, T* y, In
   const auto all = [&](const auto& function) {
     for (Index i = 0; i < rows; ++i) {
       const auto one = [&](Index j, const auto& load, const auto& store) __attribute__((always_inline)) {
+        const auto in_half = [j](auto* row) { return reinterpret_cast<std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(row)>>, const bf16, bf16>*>(row) + j; };
         B x = load(s + i * s_stride + j);
         if (f.bias) x = x + load(f.bias + j);
         if (f.plus) x = x + load(f.plus + i * f.plus_stride + j);
         if (f.slope) {
           B slope(T(1));
           x = function(x, &slope);
-          store(slope, f.slope + i * f.slope_stride + j);
+          if (sizeof(T) == 4 && f.half) store(slope, in_half(f.slope + i * f.slope_stride));
+          else store(slope, f.slope + i * f.slope_stride + j);
         } else {
           x = function(x, nullptr);
         }
-        if (f.gate) x = x * load(f.gate + i * f.gate_stride + j);
+        if (f.gate) x = x * (sizeof(T) == 4 && f.half ? load(in_half(f.gate + i * f.gate_stride)) : load(f.gate + i * f.gate_stride + j));
         store(x, y + i * y_stride + j);
       };
       Index j = 0;
-      for (; j + w <= columns; j += w) one(j, [](const T* p) { return simd::load<T>(p); }, [](const B& b, T* p) { simd::store<T>(b, p); });
+      for (; j + w <= columns; j += w) one(j, [](const auto* p) { return simd::load<T>(p); }, [](const B& b, auto* p) { simd::store<T>(b, p); });
       if (const Index left = columns - j; left > 0)
-        one(j, [left](const T* p) { return simd::load_part<T>(p, left); }, [left](const B& b, T* p) { simd::store_part<T>(b, p, left); });
+        one(j, [left](const auto* p) { return simd::load_part<T>(p, left); }, [left](const B& b, auto* p) { simd::store_part<T>(b, p, left); });
     }
   };
   if (f.function == Function::none) all([](const B& x, B*) { return x; });

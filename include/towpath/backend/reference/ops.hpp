@@ -6,6 +6,7 @@
 #include "towpath/backend/finish.hpp"
 #include "towpath/backend/functions.hpp"
 #include "towpath/base/random.hpp"
+#include "towpath/tensor/dtype.hpp"
 #include "towpath/tensor/tensor.hpp"
 
 #include <array>
@@ -54,9 +55,11 @@ struct Ops {
     const T x = s;
     with_function(f.function, [&]<class F>(F) {
       s = F::value(x);
-      if (!f.slope.empty()) f.slope.row(i)[j] = F::slope(x);
+      if (!f.slope.empty() && f.half) reinterpret_cast<bf16*>(f.slope.row(i))[j] = bf16(static_cast<float>(F::slope(x)));
+      else if (!f.slope.empty()) f.slope.row(i)[j] = F::slope(x);
     });
-    return f.gate.empty() ? s : s * f.gate.row(i)[j];
+    if (f.gate.empty()) return s;
+    return s * (f.half ? static_cast<T>(reinterpret_cast<const bf16*>(f.gate.row(i))[j]) : f.gate.row(i)[j]);
   }
   // y = finish(a bᵀ)                                                                          a [m,k]  b [n,k]  y [m,n]
   template <class Env>
