@@ -51,7 +51,7 @@ bool fits(const Leaf& w, const Entry& e) {
   return e.shape.size() == 1 && w.rows() == 1 && e.shape[0] == w.columns();
 }
 
-// One leaf from one entry: a frozen one points into the file where type and alignment permit, all others are copies.
+// One leaf from one entry: a frozen matrix points into the file where type and alignment permit, all others are copies.
 template <class Env>
 void read_leaf(Tensor<Env>& w, const Entry& e, const std::shared_ptr<const void>&) {
   using Scalar = typename Env::Scalar;
@@ -63,7 +63,8 @@ template <class Env>
 void read_leaf(SharedTensor<Env>& w, const Entry& e, const std::shared_ptr<const void>& owner) {
   using Scalar = typename Env::Scalar;
   if constexpr (std::is_same_v<typename Env::Space, Host>) {
-    if (e.dtype == towpath::dtype_of<Scalar> && reinterpret_cast<std::uintptr_t>(e.data) % alignof(Scalar) == 0)
+    // (a vector is copied: its page would bring along its neighbours, which nobody may need)
+    if (w.rows() > 1 && e.dtype == towpath::dtype_of<Scalar> && reinterpret_cast<std::uintptr_t>(e.data) % alignof(Scalar) == 0)
       return w.refer(owner, reinterpret_cast<const Scalar*>(e.data), true);
   }
   Tensor<Env> t(w.rows(), w.columns());

@@ -67,7 +67,7 @@ struct SelfAttention {
       [[no_unique_address]] typename QueryOn::template Saved<PassFor<QueryOn, Pass>> query;
       [[no_unique_address]] typename KeyOn::template Saved<PassFor<KeyOn, Pass>> key;
       [[no_unique_address]] typename ValueOn::template Saved<PassFor<ValueOn, Pass>> value;
-      [[no_unique_address]] If<keeps<Pass>, Kept, tag::kept> kept;
+      [[no_unique_address]] mutable If<keeps<Pass>, Kept, tag::kept> kept;  // until backward has used it
     };
 
     template <class Pass, Rows<Env> X>
@@ -87,14 +87,15 @@ struct SelfAttention {
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
                                       op::FinishOf<Env> finish = {}) const {
       const Tokens<Env> all = all_of(x);
-      const Kept& kept = saved.kept;
+      Kept kept = std::move(saved.kept);
       auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads,
                                                  kept.mask, kept.saved, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix), narrows<X>);
+      kept = {};  // what has been used makes room
       if constexpr (Pass::wants_input) {
         op::FinishOf<Env> plus;
         if constexpr (!narrows<X>) plus.plus = finish.plus;
         Tensor<Env> dv = backward_to<Pass>(value, env, d.v, all, saved.value, g.value, plus);
-        d.v = {};  // what has been used makes room
+        d.v = {};
         plus.plus = dv;
         if constexpr (narrows<X>) {  // the query's gradient, and what is added, belong to the first tokens
           Tensor<Env> dx = backward_to<Pass>(key, env, d.k, all, saved.key, g.key, plus);               // [T, H]

@@ -42,7 +42,7 @@ struct Then {
     struct Saved {
       [[no_unique_address]] typename First::template Saved<Below<Pass>> first;
       [[no_unique_address]] typename Second::template Saved<Over<Pass>> second;
-      [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::middle> middle;  // A(x)
+      [[no_unique_address]] mutable If<keeps<Pass>, Tensor<Env>, tag::middle> middle;  // A(x), until B's backward has used it
     };
 
     template <class Pass, Rows<Env> X>
@@ -56,13 +56,9 @@ struct Then {
     template <class Pass, Rows<Env> X>
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
-      View<Env> middle;
-      Tensor<Env> recalled, firsts;
-      if constexpr (keeps<Pass>) middle = saved.middle;
-      if constexpr (recalls<Pass>) {
-        recalled = first.template again<Below<Pass>>(env, View<Env>(lower(x)), saved.first);
-        middle = recalled;
-      }
+      Tensor<Env> middle, firsts;
+      if constexpr (keeps<Pass>) middle = std::move(saved.middle);
+      if constexpr (recalls<Pass>) middle = first.template again<Below<Pass>>(env, View<Env>(lower(x)), saved.first);
       const auto between = upper(env, x, middle, firsts);
       if constexpr (!active<First, Pass>) {
         second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);
@@ -70,9 +66,11 @@ struct Then {
       } else if constexpr (requires { first.template gate<Below<Pass>>(saved.first); }) {  // B's gradient is finished with what A begins with
         const op::FinishOf<Env> gate = first.template gate<Below<Pass>>(saved.first);
         const Tensor<Env> dmiddle = backward_to<Over<Pass>>(second, env, dy, between, saved.second, g.second, gate);
+        middle = {};
         return first.template backward_gated<Below<Pass>>(env, dmiddle, lower(x), saved.first, g.first, finish);
       } else {
         const Tensor<Env> dmiddle = second.template backward<Over<Pass>>(env, dy, between, saved.second, g.second);
+        middle = {};
         return finish_below<Pass>(env, dmiddle, x, saved, g, finish);
       }
     }

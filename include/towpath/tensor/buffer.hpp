@@ -189,8 +189,12 @@ public:
     keys_[count_] = key;
     forms_[count_] = Buffer<Host>(bytes);
     make(forms_[count_].data());
-    if (mapped_) Host::idle(values, size);
+    idle(values, size);
     return forms_[count_++].data();
+  }
+  // Nobody will read the values for a while.
+  void idle(const void* values, std::size_t size) const {
+    if (mapped_) Host::idle(values, size);
   }
   // The same if it is there, else null.
   const void* form(int key) const {

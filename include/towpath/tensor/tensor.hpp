@@ -83,6 +83,10 @@ public:
     data_ = data;
     forms_ = std::make_shared<Forms>(mapped);
   }
+  // Nobody will read these values for a while: pages of a file make room.
+  void idle() const {
+    if (forms_) forms_->idle(data_, static_cast<std::size_t>(size()) * sizeof(Scalar));
+  }
   // Where other layouts of these values are kept, for all who share them.
   Forms* forms() const { return forms_.get(); }
   void refer(Tensor<Env> values) {
