@@ -84,7 +84,12 @@ static_assert(!reads_its_input<Layer<BitFit>, Low> && !reads_its_input<Layer<Bit
 static_assert(!reads_its_input<Layer<Prefix<4>>, Low> && !reads_its_input<Layer<Prefix<4>>, High>);
 static_assert(!reads_its_input<Layer<Adapter<4>>, High> && !reads_its_input<Layer<LoRA<4, at::AttentionOutput>>, Low>);
 static_assert(!reads_its_input<Layer<LayerNormTuning>, High>);
-static_assert(!On<Repeat<6, Layer<BitFit>>>::keeps<Low> && On<Repeat<6, Layer<LoRA<4>>>>::keeps<Low>);  // inputs between layers
+// Inputs between layers: the norm below gives them again, unless something is added to what it gives.
+static_assert(!On<Repeat<6, Layer<BitFit>>>::keeps<Low> && !On<Repeat<6, Layer<BitFit>>>::recalls<Low>);
+static_assert(!On<Repeat<6, Layer<LoRA<4>>>>::keeps<Low> && On<Repeat<6, Layer<LoRA<4>>>>::recalls<Low>);
+static_assert(On<Repeat<6, Layer<Pathway<Aside<4>>>>>::keeps<Low> && !On<Repeat<6, Layer<Pathway<Aside<4>>>>>::recalls<Low>);
+static_assert(On<Layer<LoRA<4, at::FfnIn>>>::recalls<High> && On<Layer<LoRA<4, at::FfnIn>>>::keeps<Low>);  // … and within one: below the lowest site nothing is kept
+static_assert(!repeats<On<Checkpoint<Layer<LoRA<4>>>>, High> && !repeats<On<Dropped<LayerNorm<MiniLM>>>, High>);  // who does more gives something else
 static_assert(keeps_nothing<Linear<8, 4>, High> && !reads_its_input<Linear<8, 4, Leaf::frozen, Leaf::trained>, High>);
 static_assert(!keeps_nothing<LayerNorm<MiniLM>, High> && keeps_nothing<LayerNorm<MiniLM, false, true>, Low>);
 

@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <concepts>
+#include <type_traits>
 
 namespace towpath {
 
@@ -81,11 +82,15 @@ inline constexpr bool looks_across = [] {
 }();
 
 // Can M compute its result once more from what it keeps under P, in a pass over memory? Then whoever reads that result in backward asks for it
-// and nobody keeps it:  again(env, x, saved), x being M's input if that is kept, gives forward's result to the bit.
+// and nobody keeps it:  again(env, x, saved), x being M's input if that is kept, gives forward's result to the bit. M says so by
+//   using Again = On;  template <class Pass> static constexpr bool repeats = …;
+// the first because a module that inherits from this one to do more does not give the same.
 template <class M, class P>
 inline constexpr bool repeats = [] {
-  if constexpr (requires { M::template repeats<P>; }) return M::template repeats<P>;
-  else return false;
+  if constexpr (requires { typename M::Again; }) {
+    if constexpr (std::is_same_v<typename M::Again, M> && requires { M::template repeats<P>; }) return M::template repeats<P>;
+  }
+  return false;
 }();
 
 // Sums without a pass of their own. A module that ends in a product may let the product finish its result (backend/finish.hpp): its forward

@@ -137,14 +137,6 @@ template <class Env>
 TOWPATH_OP void finish(Env& env, Writable<Env> y, const FinishOf<Env>& f) {
   if (!f.nothing()) Env::Ops::finish(env, y, f);
 }
-// y = a ⊙ b
-template <class Env>
-TOWPATH_OP Tensor<Env> multiply(Env& env, View<Env> a, View<Env> b) {
-  TOWPATH_CHECK(a.rows == b.rows && a.columns == b.columns);
-  auto y = env.template take<Env>(a.rows, a.columns);
-  Env::Ops::multiply(env, a, b, y);
-  return y;
-}
 // y *= mask, in place
 template <class Env>
 TOWPATH_OP void dropout(Env& env, Mask mask, Writable<Env> y) {

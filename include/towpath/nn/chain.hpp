@@ -74,6 +74,7 @@ struct Then {
         return finish_below<Pass>(env, dmiddle, x, saved, g, finish);
       }
     }
+    using Again = On;
     template <class Pass>
     static constexpr bool repeats = towpath::repeats<Second, Over<Pass>> && (keeps<Pass> || !Second::template uses_input<Over<Pass>>);
     template <class Pass>

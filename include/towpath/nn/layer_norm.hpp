@@ -47,6 +47,7 @@ struct LayerNorm {
       if constexpr (Pass::wants_input) return op::layer_norm_backward(env, dy, x, saved.stats, weight);
       else return {};
     }
+    using Again = On;
     template <class Pass>
     static constexpr bool repeats = uses_input<Pass>;
     template <class Pass>

@@ -13,6 +13,7 @@ struct Under {
   struct On : M::template On<Env> {
     using Base = typename M::template On<Env>;
     using Base::Base;
+    using Again = On;
 
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {

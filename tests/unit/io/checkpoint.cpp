@@ -142,7 +142,7 @@ TEST_CASE("a backbone's file fills a tuned model; the methods' own parameters ke
     if (x[i].added) CHECK(same_bits(*x[i].owned, *y[i].owned));
 }
 
-TEST_CASE("frozen weights point into the mapped file, trained ones are copies") {
+TEST_CASE("frozen matrices point into the mapped file, vectors and what trains are copies") {
   const File path{"mapped.safetensors"};
   Model<Tuned> a, b;
   randomise(a, 1);
@@ -151,7 +151,7 @@ TEST_CASE("frozen weights point into the mapped file, trained ones are copies") 
   load(b, *file);
   for (const auto& leaf : leaves(b)) {
     const auto* in_file = reinterpret_cast<const float*>(file->find(leaf.name)->data);
-    CHECK((leaf.view().data == in_file) == !leaf.trains);
+    CHECK((leaf.view().data == in_file) == (!leaf.trains && leaf.view().rows > 1));
   }
   file.reset();  // the weights keep the mapping alive
   CHECK(same_values(a, b));

@@ -18,7 +18,6 @@
   word template Tensor<E> nt(E&, View<E>, const FactorOf<E>&, const FinishOf<E>&);                                                \
   word template Tensor<E> nn(E&, View<E>, const FactorOf<E>&, const FinishOf<E>&);                                                \
   word template void finish(E&, Writable<E>, const FinishOf<E>&);                                                                 \
-  word template Tensor<E> multiply(E&, View<E>, View<E>);                                                                         \
   word template void tn_add(E&, View<E>, View<E>, Writable<E>);                                                                   \
   word template void add_row(E&, View<E>, Writable<E>);                                                                           \
   word template void column_sums_add(E&, View<E>, Writable<E>);                                                                   \

@@ -82,3 +82,36 @@ TEST_CASE("a steady step takes nothing new from the system, with the Saved of th
   CHECK(warm > 0);
   CHECK(b.env.pool().fetched() == warm);
 }
+
+namespace {
+struct Seven {
+  static constexpr Index hidden = 7;
+  static constexpr double norm_epsilon = 1e-12;
+};
+using Normed = Then<Tuned<4, 7>, Under<"norm", LayerNorm<Seven>>>;
+using Recalling = Then<Normed, Tuned<7, 2>>;
+static_assert(repeats<Normed::On<Env>, Learn<false>> && !repeats<Normed::On<Env>, Infer> && !repeats<Recalling::On<Env>, Learn<true>>);
+static_assert(Recalling::On<Env>::recalls<Learn<false>> && !Recalling::On<Env>::keeps<Learn<false>>);
+}  // namespace
+
+TEST_CASE("what a norm gives again is not kept, and its reader's gradients are right") {
+  gradients::right_both<Recalling>(4);
+  gradients::Bench<Recalling> b({3, 2}, 4);
+  using M = Recalling::On<Env>;
+  M::Saved<Learn<true>> saved;
+  b.module.forward<Learn<true>>(b.env, b.input(), saved);
+  Normed::On<Env>::Saved<Infer> none;
+  const auto middle = b.module.first.forward<Infer>(b.env, b.input(), none);
+  CHECK(gradients::same_bits(middle, b.module.first.again<Learn<true>>(b.env, {}, saved.first)));
+}
+
+TEST_CASE("backward gives back what it has used") {
+  using Arch = Then<Tuned<4, 3>, Activation<Gelu>>;
+  gradients::Bench<Arch> b({5}, 4);
+  Arch::On<Env>::Saved<Learn<true>> saved;
+  Arch::On<Env>::Grads g;
+  b.module.forward<Learn<true>>(b.env, b.input(), saved);
+  CHECK_FALSE(saved.middle.empty());
+  b.module.backward<Learn<true>>(b.env, b.drawn(5, 3, 6), b.input(), saved, g);
+  CHECK(saved.middle.empty());
+}

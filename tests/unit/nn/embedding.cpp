@@ -122,3 +122,18 @@ TEST_CASE("no tokens; and a steady step takes nothing new from the pool") {
   }
   CHECK(env.pool().fetched() == warm);
 }
+
+TEST_CASE("where there are many tokens a frozen table is read in pieces, to the same rows") {
+  Env whole{{.threads = 1}}, pieces{{.threads = 1, .repack = 100}};
+  Still m;
+  initialise<Still, Env>(m, 4, Fill::everything);
+  Ragged tokens;
+  Random r(2, 0);
+  while (tokens.tokens() < 150) {
+    std::vector<std::int32_t> ids;
+    for (Index i = 0; i < 7; ++i) ids.push_back(static_cast<std::int32_t>(r.below(11)));
+    tokens.add(ids);
+  }
+  Still::Saved<Infer> saved;
+  CHECK(gradients::same_bits(m.forward<Infer>(whole, tokens, saved), m.forward<Infer>(pieces, tokens, saved)));
+}

@@ -36,6 +36,15 @@ TEST_CASE("gradients of every combination of what trains") {
   gradients::right_both<Norm<true, true>>(7);
 }
 
+TEST_CASE("its result is there again, to the bit, wherever its input is kept") {
+  using M = Norm<false, false>::On<Env>;
+  static_assert(repeats<M, Learn<true>> && !repeats<M, Learn<false>> && !repeats<M, Infer>);
+  gradients::Bench<Norm<false, false>> b({4, 1}, 7);
+  M::Saved<Learn<true>> saved;
+  const auto y = b.module.forward<Learn<true>>(b.env, b.x, saved);
+  CHECK(gradients::same_bits(y, b.module.again<Learn<true>>(b.env, b.x, saved)));
+}
+
 TEST_CASE("weight 1 and bias 0: rows of mean 0 and variance 1") {
   gradients::Bench<Norm<true, true>> b({4}, 7);
   Norm<true, true>::On<Env>::Saved<Infer> saved;

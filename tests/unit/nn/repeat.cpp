@@ -1,6 +1,7 @@
 #include "towpath/nn/repeat.hpp"
 #include "towpath/nn/activation.hpp"
 #include "towpath/nn/dropout.hpp"
+#include "towpath/nn/layer_norm.hpp"
 #include "towpath/nn/linear.hpp"
 
 #include "gradients.hpp"
@@ -16,6 +17,11 @@ using Env = Cpu<double>;
 using Tuned = Then<Linear<3, 3>, Activation<Gelu>>;
 using BiasOnly = Linear<3, 3, Leaf::frozen, Leaf::trained>;
 using Still = Then<Linear<3, 3, Leaf::frozen>, Activation<Gelu>>;
+struct Three {
+  static constexpr Index hidden = 3;
+  static constexpr double norm_epsilon = 1e-12;
+};
+using Normed = Then<Linear<3, 3>, LayerNorm<Three>>;
 template <class L, Index n = 3>
 using Stack = typename Repeat<n, L>::template On<Env>;
 
@@ -26,6 +32,8 @@ static_assert(std::is_empty_v<Stack<Still>::Saved<Learn<false>>> && std::is_empt
 static_assert(!std::is_empty_v<Stack<Still>::Saved<Learn<true>>>);  // GELU's input, of each layer
 static_assert(std::is_empty_v<Stack<BiasOnly>::Saved<Learn<true>>>, "projections hand gradients down without their inputs");
 static_assert(Stack<Tuned>::uses_input<Learn<false>> && !Stack<BiasOnly>::uses_input<Learn<true>>);
+// The input of a layer is kept, unless the one below gives it again.
+static_assert(Stack<Tuned>::keeps<Learn<true>> && !Stack<Normed>::keeps<Learn<true>> && Stack<Normed>::recalls<Learn<false>> && !Stack<Normed>::recalls<Infer>);
 // The lowest layer of a stack that trains has to give no dx; all the others do.
 static_assert(std::is_same_v<Stack<Tuned>::Lowest<Learn<false>>, Learn<false>> && std::is_same_v<Stack<Tuned>::Later<Learn<false>>, Learn<true>>);
 static_assert(std::is_same_v<Stack<Still>::Later<Learn<false>>, Rehearse>);
@@ -39,6 +47,8 @@ TEST_CASE("gradients of stacks of one, two and four") {
   gradients::right_both<Repeat<3, BiasOnly>>(3);
   gradients::right_both<Repeat<3, Still>>(3);
   gradients::right_both<Repeat<3, Dropped<Linear<3, 3>>>>(3, 0.3f);
+  gradients::right_both<Repeat<1, Normed>>(3);
+  gradients::right_both<Repeat<3, Normed>>(3);
 }
 
 TEST_CASE("layers are numbered from 0, or from where they are told to begin") {

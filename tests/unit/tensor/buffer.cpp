@@ -213,7 +213,9 @@ TEST_CASE("forms of a constant are made once, at the first request, for whoever 
     ++made;
     std::memset(to, 7, 100);
   };
+  CHECK(forms.form(1) == nullptr);
   const void* a = forms.form(1, 100, make, nullptr, 0);
+  CHECK(forms.form(1) == a);
   CHECK(static_cast<const unsigned char*>(a)[99] == 7);
   CHECK(forms.form(1, 100, make, nullptr, 0) == a);
   CHECK(made == 1);

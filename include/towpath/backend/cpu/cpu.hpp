@@ -141,10 +141,6 @@ struct Ops : reference::Ops<T> {
     pieces(env, y, [&](Index t, Index n) { env.kernels().add_scaled(s, x.row_block(t, n), y.row_block(t, n)); });
   }
   template <class Env>
-  static void multiply(Env& env, V a, V b, W y) {
-    pieces(env, y, [&](Index t, Index n) { env.kernels().multiply(a.row_block(t, n), b.row_block(t, n), y.row_block(t, n)); });
-  }
-  template <class Env>
   static void finish(Env& env, W y, const Finish<T>& f) {
     pieces(env, y, [&](Index t, Index n) { env.kernels().finish(y.row_block(t, n), f.rows(t, n)); });
   }

@@ -103,7 +103,6 @@ struct Table {
   // --- rows and elements; equations in reference/ops.hpp --------------------------------------------------------------------
   void (*add_row)(const T* b, BasicView<T> y);
   void (*add_scaled)(T s, BasicView<const T> x, BasicView<T> y);
-  void (*multiply)(BasicView<const T> a, BasicView<const T> b, BasicView<T> y);
   void (*unary)(Function f, BasicView<const T> x, BasicView<T> y, BasicView<T> slope);
   void (*unary_backward)(Function f, BasicView<const T> dy, BasicView<const T> x, BasicView<T> dx);
   void (*finish)(BasicView<T> y, const Finish<T>& finish);

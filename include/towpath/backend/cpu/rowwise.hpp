@@ -66,11 +66,6 @@ void add_scaled(T s, BasicView<const T> x, BasicView<T> y) {
   for (Index t = 0; t < y.rows; ++t) simd::map<T>(y.columns, y.row(t), [s](B p, B q) { return p + B(s) * q; }, y.row(t), x.row(t));
 }
 template <class T>
-void multiply(BasicView<const T> a, BasicView<const T> b, BasicView<T> y) {
-  using B = simd::Batch<T>;
-  for (Index t = 0; t < y.rows; ++t) simd::map<T>(y.columns, y.row(t), [](B p, B q) { return p * q; }, a.row(t), b.row(t));
-}
-template <class T>
 void unary(Function f, BasicView<const T> x, BasicView<T> y, BasicView<T> slope) {
   for (Index t = 0; t < y.rows; ++t) apply<T>(f, y.columns, x.row(t), y.row(t), slope.empty() ? nullptr : slope.row(t));
 }

@@ -50,7 +50,6 @@ kernels::Table<T> table() {
   k.attention = k.bf16_attention = {&attention_scratch<T>, &attention<T>, &attention_backward<T>};
   k.add_row = &add_row<T>;
   k.add_scaled = &add_scaled<T>;
-  k.multiply = &multiply<T>;
   k.unary = &unary<T>;
   k.unary_backward = &unary_backward<T>;
   k.finish = &finish<T>;

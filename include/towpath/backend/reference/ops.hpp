@@ -173,11 +173,6 @@ struct Ops {
   static void finish(Env& env, W y, const Finish<T, Space>& f) {
     each(env, y.rows, y.columns, [&](Index t, Index j) { y.row(t)[j] = finished(f, t, j, y.row(t)[j]); });
   }
-  // y = a ⊙ b
-  template <class Env>
-  static void multiply(Env& env, V a, V b, W y) {
-    each(env, y.rows, y.columns, [&](Index t, Index j) { y.row(t)[j] = a.row(t)[j] * b.row(t)[j]; });
-  }
   // y[t,j] *= mask(t H + j): drawn again from its position whenever it is needed, never stored (Srivastava et al. 2014)
   template <class Env>
   static void dropout(Env& env, Mask mask, W y) {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 using namespace towpath;
 using namespace towpath::compare;
@@ -79,4 +81,82 @@ TEST_CASE("only frozen weights are rounded: a weight that trains multiplies as i
   const auto y = op::nt<Env>(env, a, BasicView<const float>(w));
   const auto z = op::nt<Cpu<float>>(plain, a, BasicView<const float>(w));
   CHECK(std::equal(y.data(), y.data() + y.size(), z.data()));
+}
+
+TEST_CASE("weights in bf16: the packed transpose is the packed weight turned, to the last zero") {
+  for (const char* isa : {"baseline", "avx2", "avx512", "avx512_bf16", "amx"}) {
+    try {
+      const Env env({.threads = 1, .isa = isa});
+      const auto& t = env.kernels();
+      CAPTURE(isa);
+      for (const Index n : {1, 16, 37, 64, 100})
+        for (const Index k : {1, 15, 32, 40, 96}) {
+          CAPTURE(n);
+          CAPTURE(k);
+          Draw draw(static_cast<std::uint64_t>(n * 1000 + k));
+          const Grid<float> w = draw.matrix<float>(n, k, 3);
+          const auto bytes = [](Index size) { return std::vector<unsigned char>(static_cast<std::size_t>(size), 0xee); };
+          auto packed = bytes(t.bf16_size(n, k)), expected = bytes(t.bf16_size(k, n)), turned = expected;
+          const auto panels = [&](Index columns) { return (columns + t.bf16_panel - 1) / t.bf16_panel; };
+          t.bf16_pack(w, false, 0, panels(n), packed.data());
+          t.bf16_pack(w, true, 0, panels(k), expected.data());
+          t.bf16_turn(packed.data(), n, k, 0, panels(k) / 2, turned.data());
+          t.bf16_turn(packed.data(), n, k, panels(k) / 2, panels(k), turned.data());
+          CHECK(turned == expected);
+        }
+    } catch (const Error&) {
+      MESSAGE("skipped: not on this machine: ", isa);
+    }
+  }
+}
+
+namespace {
+// The four products with frozen weights w [n, k] and u [o, n], or their transposes.
+template <class E>
+std::vector<Tensor<E>> all_products(E& env, const SharedTensor<E>& w, const SharedTensor<E>& u, Index m) {
+  using T = typename E::Scalar;
+  Draw draw(8);
+  const Grid<T> x = draw.matrix<T>(m, w.columns()), dy = draw.matrix<T>(m, w.rows()), dz = draw.matrix<T>(m, u.rows());
+  const op::FinishOf<E> none;
+  std::vector<Tensor<E>> all;
+  all.push_back(op::nt<E>(env, BasicView<const T>(x), w));
+  all.push_back(op::nn<E>(env, BasicView<const T>(dy), w));
+  all.push_back(op::nt_nt<E>(env, BasicView<const T>(x), w, none, u, none));
+  all.push_back(op::nn_nn<E>(env, BasicView<const T>(dz), u, none, w, none));
+  return all;
+}
+template <class E>
+SharedTensor<E> frozen_matrix(Index n, Index k, std::uint64_t seed) {
+  Draw draw(seed);
+  const auto w = draw.matrix<typename E::Scalar>(n, k);
+  Tensor<E> values(n, k);
+  std::copy(w.memory.data(), w.memory.data() + n * k, values.data());
+  SharedTensor<E> frozen(n, k);
+  frozen.refer(std::move(values));
+  return frozen;
+}
+}  // namespace
+
+TEST_CASE_TEMPLATE("a frozen weight that is put in order for each product gives the bits of one that keeps its order, and keeps less", E, Cpu<double>, Cpu<float>, Env) {
+  constexpr bool in_bf16 = std::is_same_v<E, Env>;
+  for (const char* isa : {"baseline", "avx2", "avx512", "avx512_bf16", "amx"}) {
+    try {
+      E keeps({.threads = 1, .repack = 1000, .isa = isa}), repacks({.threads = 2, .repack = 90, .isa = isa});
+      CAPTURE(isa);
+      const auto kept = frozen_matrix<E>(100, 72, 1), kept_too = frozen_matrix<E>(70, 100, 2);
+      const auto packed = frozen_matrix<E>(100, 72, 1), packed_too = frozen_matrix<E>(70, 100, 2);
+      const auto a = all_products<E>(keeps, kept, kept_too, 90), b = all_products<E>(repacks, packed, packed_too, 90);
+      for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::equal(a[i].data(), a[i].data() + a[i].size(), b[i].data()));
+      const std::size_t both = kept.forms()->bytes(), one = packed.forms()->bytes();
+      CHECK(both > 0);
+      CHECK((in_bf16 ? one > 0 && one < both : one == 0));
+      // few rows: now it is kept, in the orientation that was asked for, and many rows find it there
+      static_cast<void>(op::nt<E>(repacks, BasicView<const typename E::Scalar>(Draw(3).matrix<typename E::Scalar>(5, 72)), packed));
+      CHECK(packed.forms()->bytes() >= one);
+      const auto c = all_products<E>(repacks, packed, packed_too, 90);
+      for (std::size_t i = 0; i < a.size(); ++i) CHECK(std::equal(a[i].data(), a[i].data() + a[i].size(), c[i].data()));
+    } catch (const Error&) {
+      MESSAGE("skipped: not on this machine: ", isa);
+    }
+  }
 }

@@ -84,3 +84,20 @@ TEST_CASE_TEMPLATE("accumulate: sums of one and of two inputs, exact on whole nu
     CHECK(simd::accumulate<T>(n, [](B p, B q) { return p * q; }, a.data(), b.data()) == dot);
   }
 }
+
+TEST_CASE("numbers kept in bf16: stored rounded, read as they are, whole vectors and parts") {
+  using B = simd::Batch<float>;
+  constexpr Index w = simd::width<float>;
+  std::vector<float> x(static_cast<std::size_t>(w));
+  for (Index i = 0; i < w; ++i) x[static_cast<std::size_t>(i)] = 1.0f + 0.001f * static_cast<float>(i * i);
+  for (Index n = 1; n <= w; ++n) {
+    std::vector<bf16> held(static_cast<std::size_t>(w) + 1, bf16(-7));
+    const B all = simd::load<float>(x.data());
+    if (n == w) simd::store<float>(all, held.data());
+    else simd::store_part<float>(all, held.data(), n);
+    alignas(64) float back[static_cast<std::size_t>(w)];
+    simd::store<float>(n == w ? simd::load<float>(held.data()) : simd::load_part<float>(held.data(), n), back);
+    for (Index i = 0; i < w; ++i) CHECK(back[i] == (i < n ? static_cast<float>(bf16(x[static_cast<std::size_t>(i)])) : 0.0f));
+    CHECK(static_cast<float>(held[static_cast<std::size_t>(n)]) == -7);
+  }
+}

@@ -12,7 +12,7 @@ TEST_CASE_TEMPLATE("a table is complete, and the last of them needs nothing beyo
   for (const auto& t : all) {
     CHECK((t.panel > 0 && t.packed_size && t.pack && t.product && t.tn && t.tn_scratch > 0));
     for (const auto& a : {t.attention, t.bf16_attention}) CHECK((a.scratch && a.forward && a.backward));
-    CHECK((t.add_row && t.add_scaled && t.multiply && t.unary && t.unary_backward));
+    CHECK((t.add_row && t.add_scaled && t.unary && t.unary_backward));
     CHECK((t.finish && t.layer_norm && t.layer_norm_backward && t.normalise && t.dropout && t.column_sums_add && t.adam));
     CHECK((t.bf16_product != nullptr) == (sizeof(T) == 4));
     CHECK((t.plain.strip > 0 && t.plain.size && t.plain.put && t.plain.query_size && t.plain.prepare && t.plain.search));

@@ -121,3 +121,40 @@ TEST_CASE_TEMPLATE("a frozen weight gives the same bits as one packed for the oc
     CHECK(std::equal(row.data(), row.data() + n, z.view().row(i)));
   }
 }
+
+TEST_CASE("a slope kept in bf16 is the slope rounded, and a gate in bf16 multiplies by what it holds, at odd widths too") {
+  for (const char* isa : {"baseline", "avx2", "avx512", "avx512_bf16", "amx"})
+    for (const Index n : {2, 5, 37, 64, 100}) {
+      try {
+        using Env = Cpu<float>;
+        Env env({.threads = 2, .isa = isa});
+        CAPTURE(isa);
+        CAPTURE(n);
+        const Index m = 41, k = 9;
+        Draw draw(static_cast<std::uint64_t>(n));
+        const Grid<float> a = draw.matrix<float>(m, k), w = draw.matrix<float>(n, k);
+        const BasicView<const float> left = a, right = w;
+        Tensor<Env> slope(m, n), rounded(m, (n + 1) / 2);
+        Finish<float> whole, narrow, gate;
+        whole.function = narrow.function = Function::gelu;
+        whole.slope = slope, narrow.slope = rounded, gate.gate = rounded;
+        narrow.half = gate.half = true;
+        const Tensor<Env> y = op::nt<Env>(env, left, right, whole), z = op::nt<Env>(env, left, right, narrow);
+        CHECK(std::equal(y.data(), y.data() + y.size(), z.data()));
+        const Tensor<Env> plain = op::nt<Env>(env, left, right), gated = op::nt<Env>(env, left, right, gate);
+        Tensor<Env> later = plain.copy();
+        op::finish<Env>(env, later, gate);
+        bool right_slope = true, right_gate = true;
+        for (Index i = 0; i < m; ++i)
+          for (Index j = 0; j < n; ++j) {
+            const auto held = static_cast<float>(reinterpret_cast<const bf16*>(rounded.view().row(i))[j]);
+            right_slope = right_slope && held == static_cast<float>(bf16(slope.view().row(i)[j]));
+            right_gate = right_gate && gated.view().row(i)[j] == plain.view().row(i)[j] * held && later.view().row(i)[j] == gated.view().row(i)[j];
+          }
+        CHECK(right_slope);
+        CHECK(right_gate);
+      } catch (const Error&) {
+        MESSAGE("skipped: not on this machine: ", isa);
+      }
+    }
+}
