@@ -1,7 +1,7 @@
 // The module contract, in one paragraph. A module on an environment has forward and backward, a Grads and a Saved<Pass>.
 // Gradients of parameters ACCUMULATE into Grads; the gradient of the input is RETURNED (set, not accumulated; the caller
 // adds). The owner of an input hands it to backward again if uses_input<Pass> says that it will be read, otherwise an empty
-// view. backward is called at most once per Saved; Saved is reusable storage. Return types are spelled, never deduced, so that
+// view. backward is called at most once per Saved and may use it up; Saved is reusable storage. Return types are spelled, never deduced, so that
 // asking whether a type is a module looks at declarations only. What does not train has no backward and an empty Saved.
 #pragma once
 
@@ -107,7 +107,7 @@ Tensor<Env> forward_to(const M& m, Env& env, const X& x, S& saved, const op::Fin
   }
 }
 template <class Pass, class M, class Env, class X, class S, class G>
-InputGradient<Env, Pass> backward_to(const M& m, Env& env, View<Env> dy, const X& x, const S& saved, G& g, const op::FinishOf<Env>& finish) {
+InputGradient<Env, Pass> backward_to(const M& m, Env& env, View<Env> dy, const X& x, S& saved, G& g, const op::FinishOf<Env>& finish) {
   if constexpr (requires { m.template backward<Pass>(env, dy, x, saved, g, finish); }) {
     return m.template backward<Pass>(env, dy, x, saved, g, finish);
   } else {
@@ -139,7 +139,7 @@ concept Runs = requires(const M& m, Env& env, Tokens<Env> x, typename M::templat
   { m.template forward<P>(env, x, saved) } -> std::same_as<Tensor<Env>>;
 };
 template <class M, class Env, class P>
-concept Reverses = requires(const M& m, Env& env, View<Env> dy, Tokens<Env> x, const typename M::template Saved<P>& saved,
+concept Reverses = requires(const M& m, Env& env, View<Env> dy, Tokens<Env> x, typename M::template Saved<P>& saved,
                             typename M::Grads& grads) {
   { m.template backward<P>(env, dy, x, saved, grads) } -> std::same_as<InputGradient<Env, P>>;
 };
