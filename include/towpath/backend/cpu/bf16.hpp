@@ -119,8 +119,8 @@ template <int R, int V>
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       const U pairs = U::load_unaligned(p[v] + at);
-      even[v] = xsimd::bitwise_cast<B>(pairs << 16);
-      odd[v] = xsimd::bitwise_cast<B>(pairs & U(0xffff0000u));
+      even[v] = std::bit_cast<B>(pairs << 16);
+      odd[v] = std::bit_cast<B>(pairs & U(0xffff0000u));
     }
     const bool both = t + 1 < k;
 #pragma GCC unroll 8

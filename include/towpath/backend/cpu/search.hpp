@@ -91,7 +91,7 @@ struct Widened {
   static Right right(const char* p) {
     using U = simd::Batch<std::uint32_t>;
     const U pairs = U::load_unaligned(reinterpret_cast<const std::uint32_t*>(p));
-    return {xsimd::bitwise_cast<Sum>(pairs << 16), xsimd::bitwise_cast<Sum>(pairs & U(0xffff0000u))};
+    return {std::bit_cast<Sum>(pairs << 16), std::bit_cast<Sum>(pairs & U(0xffff0000u))};
   }
   static Sum add(Sum s, const Left& l, const Right& r) {
     return xsimd::fma(Sum(l.odd), r.odd, xsimd::fma(Sum(l.even), r.even, s));
@@ -206,8 +206,8 @@ struct Bytes {
   static Right right(const char* p) {
     using U = simd::Batch<std::uint32_t>;
     const U four = U::load_unaligned(reinterpret_cast<const std::uint32_t*>(p)), byte(255u);
-    return {{xsimd::bitwise_cast<Sum>(four & byte), xsimd::bitwise_cast<Sum>((four >> 8) & byte),
-             xsimd::bitwise_cast<Sum>((four >> 16) & byte), xsimd::bitwise_cast<Sum>(four >> 24)}};
+    return {{std::bit_cast<Sum>(four & byte), std::bit_cast<Sum>((four >> 8) & byte),
+             std::bit_cast<Sum>((four >> 16) & byte), std::bit_cast<Sum>(four >> 24)}};
   }
   static Sum add(Sum s, const Left& l, const Right& r) {
     for (int i = 0; i < 4; ++i) s = s + Sum(l.of[i]) * r.of[i];

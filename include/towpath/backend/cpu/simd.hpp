@@ -11,6 +11,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
@@ -96,7 +97,7 @@ inline Batch<float> exp(const Batch<float>& x) {
   using I = xsimd::batch<std::int32_t>;
   // 2^n in two factors, since n may be 128
   const I whole = xsimd::to_int(n), half = whole >> 1;
-  const auto power = [](const I& e) { return xsimd::bitwise_cast<B>((e + I(127)) << 23); };
+  const auto power = [](const I& e) { return std::bit_cast<B>((e + I(127)) << 23); };
   const B y = small * power(half) * power(whole - half);
 #endif
   return xsimd::select(x < B(-87.3f), B(0), y);

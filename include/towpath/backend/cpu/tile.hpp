@@ -13,9 +13,11 @@ namespace towpath {
 inline namespace TOWPATH_ISA {
 namespace cpu {
 
-// 32 vector registers hold 8 x 3 sums with their operands, 16 hold 6 x 2.
-#if defined(__AVX512F__) || defined(__aarch64__)
+// 32 vector registers hold 8 x 3 sums with their operands, 16 hold 6 x 2. NEON takes no operand from memory: elements of a need registers, too.
+#if defined(__AVX512F__)
 inline constexpr int tile_rows = 8, tile_vectors = 3;
+#elif defined(__aarch64__)
+inline constexpr int tile_rows = 6, tile_vectors = 3;
 #else
 inline constexpr int tile_rows = 6, tile_vectors = 2;
 #endif

@@ -60,7 +60,7 @@ TEST_CASE("weights in bf16: each way to multiply by them equals sums of the roun
     try {
       Env probe({.threads = 1, .isa = isa});
     } catch (const Error&) {
-      MESSAGE("skipped: not on this machine: ", isa);
+      MESSAGE("skipped: not on this machine: ", std::string(isa));
       continue;
     }
     ++ways;

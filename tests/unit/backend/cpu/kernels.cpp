@@ -26,7 +26,7 @@ TEST_CASE("a name that differs in bf16 only serves double too") {
     try {
       Cpu<float> probe({.threads = 1, .isa = isa});
     } catch (const Error&) {
-      MESSAGE("skipped: not on this machine: ", isa);
+      MESSAGE("skipped: not on this machine: ", std::string(isa));
       continue;
     }
     const Cpu<double> d({.threads = 1, .isa = isa});
