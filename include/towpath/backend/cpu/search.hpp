@@ -9,12 +9,17 @@
 // A vector's score does not depend on what else is searched for or in.
 #pragma once
 
+#include "towpath/backend/cpu/bf16.hpp"
+#include "towpath/backend/cpu/kernels.hpp"
 #include "towpath/backend/cpu/tile.hpp"
 #include "towpath/tensor/dtype.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -98,8 +103,38 @@ struct Widened {
   }
 };
 
+#if defined(__AMX_BF16__)
+// What tiles add up, bit for bit: of each 16 lines the even products in one sum and the odd ones in another, then both to what was there
+// (Intel's description of TDPBF16PS; subnormal numbers are zeros, which is set for the whole search).
+struct InOrderOfTiles : Widened {
+  struct Sum {
+    using value_type = float;
+    simd::Batch<float> all, even, odd;
+    explicit Sum(float start = 0) : all(start), even(0.0f), odd(0.0f) {}
+    operator simd::Batch<float>() const { return all; }
+  };
+  static Left left(const float* q, Index t, Index k, float) {
+    const Left l = Widened::left(q, t, k, 0);
+    return {static_cast<float>(bf16(l.even)), static_cast<float>(bf16(l.odd))};
+  }
+  static Sum add(Sum s, const Left& l, const Right& r) {
+    using B = simd::Batch<float>;
+    s.even = xsimd::fma(B(l.even), r.even, s.even);
+    s.odd = xsimd::fma(B(l.odd), r.odd, s.odd);
+    return s;
+  }
+  static void after_stretch(Sum& s) {
+    s.all = s.all + (s.even + s.odd);
+    s.even = s.odd = simd::Batch<float>(0.0f);
+  }
+};
+#endif
+
 #if defined(__AVX512BF16__)
 struct Dotted : Widened {
+#if defined(__AMX_BF16__)
+  using Alone = InOrderOfTiles;  // instead of tiles
+#endif
   using Left = std::uint32_t;
   using Right = __m512bh;
   static Left left(const float* q, Index t, Index k, float) {
@@ -115,6 +150,7 @@ struct Dotted : Widened {
 
 struct Bytes {
   using Score = float;
+  using Alone = Bytes;
   using Sum = simd::Batch<std::int32_t>;
   static constexpr Index tail = 1;  // the a of each vector
 
@@ -280,13 +316,71 @@ void prepare(BasicView<const typename Way::Score> q, void* to, typename Way::Sco
   }
 }
 
-// --- scores ---------------------------------------------------------------------------------------------------------------------
+// --- lists of the best ----------------------------------------------------------------------------------------------------------
+// Keeps the best `wanted`, of equal ones those that came first, in the order in which they came. The bound between is found by halving the
+// numbers between the worst and the best (as their bits count them) until as many as are wanted reach it: about a dozen counts of the list,
+// none of which has to guess a branch.
+template <class T>
+[[gnu::noinline]] void narrow(kernels::Best<T>& best) {
+  using B = simd::Batch<T>;
+  using I = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+  using U = std::make_unsigned_t<I>;
+  constexpr Index w = simd::width<T>;
+  const Index n = best.count, wanted = best.wanted;
+  if (n <= wanted) return;
+  T* const scores = best.scores;
+  const auto turned = [](I bits) { return bits < 0 ? static_cast<I>(bits ^ std::numeric_limits<I>::max()) : bits; };
+  const auto number = [&](I i) { return std::bit_cast<T>(turned(i)); };
+  const auto reaching = [&](T bound) {
+    const B least(bound), one(T(1)), none(T(0));
+    B many = none;
+    Index i = 0, count = 0;
+    for (; i + w <= n; i += w) many += xsimd::select(simd::load<T>(scores + i) >= least, one, none);
+    for (; i < n; ++i) count += scores[i] >= bound;
+    return count + static_cast<Index>(simd::sum<T>(many));
+  };
+  T worst = scores[0], top = scores[0];
+  for (Index i = 1; i < n; ++i) {
+    worst = scores[i] < worst ? scores[i] : worst;
+    top = scores[i] > top ? scores[i] : top;
+  }
+  I low = turned(std::bit_cast<I>(worst)), high = turned(std::bit_cast<I>(top));
+  Index reach = n;  // low is reached by so many, at least as many as are wanted; what is above high by fewer
+  while (low < high && reach > wanted) {
+    const I middle = static_cast<I>(static_cast<U>(high) - (static_cast<U>(high) - static_cast<U>(low)) / 2);
+    const Index count = reaching(number(middle));
+    if (count >= wanted) low = middle, reach = count;
+    else high = middle - 1;
+  }
+  const T bound = number(low);
+  Index equal = n;  // those that equal the bound and stay
+  if (reach > wanted) {
+    equal = wanted;
+    for (Index i = 0; i < n; ++i) equal -= scores[i] > bound;
+  }
+  Index kept = 0;
+  T least = top;
+  for (Index i = 0; i < n; ++i) {
+    const T score = scores[i];
+    const bool same = score == bound, stays = score > bound || (same && equal > 0);
+    equal -= same;
+    scores[kept] = score;
+    best.ids[kept] = best.ids[i];
+    kept += stays;
+    least = stays && score < least ? score : least;
+  }
+  best.count = kept;
+  best.least = least;
+}
 template <class T>
 void offer(kernels::Best<T>& best, T score, Index id) {
   if (!(score > best.least)) return;
-  best.found[best.count] = {score, id};
-  if (++best.count == best.room) best.full(&best);
+  best.scores[best.count] = score;
+  best.ids[best.count] = id;
+  if (++best.count == best.room) narrow(best);
 }
+
+// --- scores ---------------------------------------------------------------------------------------------------------------------
 template <class T>
 [[gnu::noinline]] void offer_all(kernels::Best<T>* best, Index queries, const T* scores, Index stride, Index columns,
                                  Index id) {
@@ -311,12 +405,12 @@ template <class T>
     }
 }
 
-// What will be read next: so many lines for every eight of this tile.
+// What will be read next: so many lines for every sixteen of this tile.
 struct Ahead {
   const char* from;
   Index lines;
 };
-inline constexpr Index stretch = 8;
+inline constexpr Index stretch = 16;
 
 // R queries by V vectors of lanes, which are vectors `id` and on; p[v] is where they begin, `columns` how many of them there are.
 template <class Way, int R, int V>
@@ -347,6 +441,9 @@ template <class Way, int R, int V>
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) s[i][v] = Way::add(s[i][v], q[i], right[v]);
     }
+    if constexpr (requires { Way::after_stretch(s[0][0]); })
+      for (auto& of_query : s)
+        for (Sum& sum : of_query) Way::after_stretch(sum);
   }
   B score[R][V];
 #pragma GCC unroll 4
@@ -376,11 +473,34 @@ template <class Way, int R, int V>
   offer_all<T>(best, R, scores, V * w, columns, id);
 }
 
+// So few queries wait for memory alone. It gives most to one stream of lines in order that asks for what comes in this many lines: here a
+// tenth more than to plain reading, while three strips side by side get a fifth less.
+inline constexpr Index few = 2, lines_ahead = 128;
+
+template <class Way>
+void search_few(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
+                kernels::Best<typename Way::Score>* best) {
+  constexpr Index in_strip = lanes<typename Way::Score>, w = simd::width<typename Way::Score>;
+  constexpr int V = static_cast<int>(in_strip / w);
+  const Index rows = Way::rows(k), strip = strip_bytes<Way>(k);
+  const auto* start = static_cast<const std::int32_t*>(queries);
+  const auto* q = reinterpret_cast<const typename Way::Left*>(start + rounded(m, fill));
+  for (Index j = first; j < last; j += in_strip) {
+    const char* const at = static_cast<const char*>(block) + j / in_strip * strip;
+    const char* p[V];
+    for (int v = 0; v < V; ++v) p[v] = at + v * w * static_cast<Index>(sizeof(typename Way::Score));
+    for (Index i = 0; i < m; ++i)
+      tile<Way, 1, V>(q + i * rows, start + i, p, rows, {at + lines_ahead * line, i == 0 ? stretch : 0}, id + j - first,
+                      std::min(in_strip, last - j), best + i);
+  }
+}
+
 // Vectors [first, last) of a block, called id and on; `first` begins a strip. `best` is filled up as the queries are.
 template <class Way>
 void search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
             kernels::Best<typename Way::Score>* best) {
   using T = typename Way::Score;
+  if (m <= few) return search_few<Way>(queries, m, k, block, first, last, id, best);
   constexpr Index w = simd::width<T>, wide = tile_vectors * w, in_strip = lanes<T>;
   const Index rows = Way::rows(k), strip = strip_bytes<Way>(k);
   const auto* start = static_cast<const std::int32_t*>(queries);
@@ -414,7 +534,7 @@ void search(const void* queries, Index m, Index k, const void* block, Index firs
 
 template <class Way>
 kernels::Store<typename Way::Score> store() {
-  return {lanes<typename Way::Score>, fill, &size<Way>, &put<Way>, &query_size<Way>, &prepare<Way>, &search<Way>};
+  return {lanes<typename Way::Score>, fill, &size<Way>, &put<Way>, &query_size<Way>, &prepare<Way>, &search<Way>, &narrow<typename Way::Score>};
 }
 
 // --- tiles -----------------------------------------------------------------------------------------------------------------------
@@ -423,13 +543,15 @@ kernels::Store<typename Way::Score> store() {
 // lie; a tile of queries is made to be 16 lines too, one query each.
 template <class Way>
 inline constexpr bool whole_numbers = Way::tail > 0;
+inline constexpr Index query_set = 256;
 
 template <class Way>
 Index tiles_query_size(Index m, Index k) {
-  return rounded(m, fill) * (4 + Way::rows(k) * 4);
+  return rounded(m, fill) * (4 + Way::rows(k) * static_cast<Index>(std::max(sizeof(std::uint32_t), sizeof(typename Way::Alone::Left))));
 }
 template <class Way>
 void tiles_prepare(BasicView<const float> q, void* to, float* units) {
+  if (q.rows <= few) return prepare<typename Way::Alone>(q, to, units);
   const Index k = q.columns, rows = Way::rows(k);
   auto* start = static_cast<std::int32_t*>(to);
   auto* out = reinterpret_cast<std::uint32_t*>(start + rounded(q.rows, fill));
@@ -450,11 +572,13 @@ void tiles_prepare(BasicView<const float> q, void* to, float* units) {
   }
 }
 
-// What was summed up last and is not looked at yet: sums of 32 x 32, and which of them pass, a bit each.
+// What was summed up last and is not looked at yet: sums of 32 x 32, and which of them pass, a bit each. `least` is that of each query, side
+// by side, since a list's own lies in a line of its own.
 struct Pending {
   float* sums;
   const std::int32_t* start;
   kernels::Best<float>* best;
+  float* least;
   const float *scale0, *scale1;
   Index id, columns;
   alignas(64) std::uint32_t passing[32];
@@ -470,7 +594,7 @@ template <class Way>
     s0 = _mm512_load_ps(p.sums + i * 32);
     s1 = _mm512_load_ps(p.sums + i * 32 + 16);
   }
-  const __m512 least = _mm512_set1_ps(p.best[i].least);
+  const __m512 least = _mm512_set1_ps(p.least[i]);
   const auto some = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(s0, least, _CMP_GT_OQ)),
              more = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(s1, least, _CMP_GT_OQ));
   return p.passing[i] = some | more << 16;
@@ -479,8 +603,7 @@ template <class Way>
 [[gnu::noinline]] void offer_pending(const Pending& p) {
   const std::uint32_t valid = p.columns < 32 ? (1u << p.columns) - 1 : ~0u;
   const auto queries = [&](int half) {
-    return static_cast<std::uint32_t>(
-        _mm512_test_epi32_mask(_mm512_load_si512(p.passing + 16 * half), _mm512_set1_epi32(-1)));
+    return static_cast<std::uint32_t>(_mm512_test_epi32_mask(_mm512_load_si512(p.passing + 16 * half), _mm512_set1_epi32(-1)));
   };
   for (std::uint32_t left = queries(0) | queries(1) << 16; left; left &= left - 1) {
     const int i = __builtin_ctz(left);
@@ -495,88 +618,136 @@ template <class Way>
       }
       offer(p.best[i], score, p.id + c);
     }
+    p.least[i] = p.best[i].least;
   }
 }
 
-template <class Way>
-void tiles_search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
-                  kernels::Best<float>* best) {
+// Lines that will be wanted, asked for one by one from all pages of a window in turn: memory gives one page's lines one after the other,
+// and a single stream of them stops the products for as long as it takes.
+struct Window {
+  const char* next;
+  Index apart, streams, turn = 0, missing;
+  static constexpr Index most = 12;
+  // `lines` lines from `from` on
+  Window(const char* from, Index lines)
+      : next(from), apart((lines + most - 1) / most * line), streams(most), missing(apart / line * most) {}
+  [[gnu::always_inline]] void fetch() {
+    __builtin_prefetch(next, 0, 2);
+    next += apart;
+    if (++turn == streams) {
+      turn = 0;
+      next += line - streams * apart;
+    }
+  }
+};
+
+// A window is 48 KB or so of vectors: what is read from memory while the window before it is multiplied. In it, `together` pairs of strips
+// stay in the first-level cache for all queries; the queries come from the second.
+template <class Way, bool passing_by>
+void tiles_search_set(const char* q, const std::int32_t* start, Index m, Index k, const void* block, Index first, Index last, Index id,
+                      kernels::Best<float>* best) {
   const Index rows = Way::rows(k), strip = strip_bytes<Way>(k), deep = rows / 16, pairs = rounded(m, 32) / 32;
-  const auto* start = static_cast<const std::int32_t*>(queries);
-  const auto* q = reinterpret_cast<const char*>(start + rounded(m, fill));
-  const half_width::TileConfiguration configuration;
-  asm volatile("ldtilecfg %0" ::"m"(configuration));
-  alignas(64) float sums[2][32 * 32];
-  const Index each = (2 * strip / line + pairs * deep - 1) / (pairs * deep), at_once = (32 + deep - 1) / deep;
+  alignas(64) float sums[2][32 * 32], least[query_set];
+  for (Index i = 0; i < 32 * pairs; ++i) least[i] = best[i].least;
+  const Index at_once = (32 + deep - 1) / deep, together = std::max<Index>(1, 24576 / (2 * strip)),
+              window = rounded(std::max<Index>(1, 49152 / (2 * strip)), together);  // pairs of strips
   const char* const end = static_cast<const char*>(block) + (last + 15) / 16 * strip;
-  Pending pending{sums[1], start, best, nullptr, nullptr, 0, 0, {}};
+  Pending pending{sums[1], start, best, least, nullptr, nullptr, 0, 0, {}};
   __m512 scale0 = _mm512_setzero_ps(), scale1 = scale0;
   bool some = false;
   int turn = 0;
-  for (Index j = first; j < last; j += 32) {
-    const bool two = j + 16 < last;
+  const auto multiply = [&](Index j, Index pair, Window& ahead, Index at_start, Index each) {
     const char* const b0 = static_cast<const char*>(block) + j / 16 * strip;
-    const char* const b1 = two ? b0 + strip : b0;
-    const char* next = b0 + 2 * strip;
-    for (Index pair = 0; pair < pairs; ++pair, turn ^= 1) {
-      const char *a0 = q + 2 * pair * rows * line, *a1 = a0 + rows * line;
-      const Index lines = next + each * deep * line > end ? 0 : each;
-      _tile_zero(0);
-      _tile_zero(1);
-      _tile_zero(2);
-      _tile_zero(3);
-      std::uint32_t passing = 0;
-      Index seen = some ? 0 : 32;
-      for (Index t = 0; t < deep; ++t) {
-        for (Index l = 0; l < lines; ++l, next += line) __builtin_prefetch(next, 0, 2);
-        _tile_loadd(4, a0 + t * 1024, 64);
-        _tile_loadd(6, b0 + t * 1024, 64);
-        if constexpr (whole_numbers<Way>) _tile_dpbsud(0, 4, 6);
-        else _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(5, a1 + t * 1024, 64);
-        if constexpr (whole_numbers<Way>) _tile_dpbsud(2, 5, 6);
-        else _tile_dpbf16ps(2, 5, 6);
-        _tile_loadd(7, b1 + t * 1024, 64);
-        if constexpr (whole_numbers<Way>) {
-          _tile_dpbsud(1, 4, 7);
-          _tile_dpbsud(3, 5, 7);
-        } else {
-          _tile_dpbf16ps(1, 4, 7);
-          _tile_dpbf16ps(3, 5, 7);
-        }
-        // meanwhile, a part of the scores before
-        for (const Index until = std::min<Index>(32, seen + at_once); seen < until; ++seen)
-          passing |= look<Way>(pending, scale0, scale1, seen);
-      }
-      if (passing) offer_pending<Way>(pending);
-      float* const to = sums[turn];
-      _tile_stored(0, to, 128);
-      _tile_stored(1, to + 16, 128);
-      _tile_stored(2, to + 512, 128);
-      _tile_stored(3, to + 528, 128);
-      pending.sums = to;
-      pending.start = start + 32 * pair;
-      pending.best = best + 32 * pair;
-      if constexpr (whole_numbers<Way>) {
-        pending.scale0 = reinterpret_cast<const float*>(b0 + rows * line);
-        pending.scale1 = reinterpret_cast<const float*>(b1 + rows * line);
-        scale0 = _mm512_loadu_ps(pending.scale0);
-        scale1 = _mm512_loadu_ps(pending.scale1);
-      }
-      pending.id = id + j - first;
-      pending.columns = std::min<Index>(32, last - j);
-      some = true;
+    const char* const b1 = j + 16 < last ? b0 + strip : b0;
+    const char *a0 = q + 2 * pair * rows * line, *a1 = a0 + rows * line;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (Index l = 0; l < at_start; ++l) ahead.fetch();
+    std::uint32_t passing = 0;
+    Index seen = some ? 0 : 32;
+    for (Index t = 0; t < deep; ++t) {
+      if constexpr (passing_by) _tile_stream_loadd(4, a0 + t * 1024, 64);
+      else _tile_loadd(4, a0 + t * 1024, 64);
+      _tile_loadd(6, b0 + t * 1024, 64);
+      if constexpr (whole_numbers<Way>) _tile_dpbsud(0, 4, 6);
+      else _tile_dpbf16ps(0, 4, 6);
+      for (Index l = 0; l < each; ++l) ahead.fetch();
+      if constexpr (passing_by) _tile_stream_loadd(5, a1 + t * 1024, 64);
+      else _tile_loadd(5, a1 + t * 1024, 64);
+      if constexpr (whole_numbers<Way>) _tile_dpbsud(2, 5, 6);
+      else _tile_dpbf16ps(2, 5, 6);
+      _tile_loadd(7, b1 + t * 1024, 64);
+      if constexpr (whole_numbers<Way>) _tile_dpbsud(1, 4, 7);
+      else _tile_dpbf16ps(1, 4, 7);
+      for (Index l = 0; l < each; ++l) ahead.fetch();
+      if constexpr (whole_numbers<Way>) _tile_dpbsud(3, 5, 7);
+      else _tile_dpbf16ps(3, 5, 7);
+      // meanwhile, a part of the scores before
+      for (const Index until = std::min<Index>(32, seen + at_once); seen < until; ++seen)
+        passing |= look<Way>(pending, scale0, scale1, seen);
     }
+    if (passing) offer_pending<Way>(pending);
+    float* const to = sums[turn];
+    _tile_stored(0, to, 128);
+    _tile_stored(1, to + 16, 128);
+    _tile_stored(2, to + 512, 128);
+    _tile_stored(3, to + 528, 128);
+    pending.sums = to;
+    pending.start = start + 32 * pair;
+    pending.best = best + 32 * pair;
+    pending.least = least + 32 * pair;
+    if constexpr (whole_numbers<Way>) {
+      pending.scale0 = reinterpret_cast<const float*>(b0 + rows * line);
+      pending.scale1 = reinterpret_cast<const float*>(b1 + rows * line);
+      scale0 = _mm512_loadu_ps(pending.scale0);
+      scale1 = _mm512_loadu_ps(pending.scale1);
+    }
+    pending.id = id + j - first;
+    pending.columns = std::min<Index>(32, last - j);
+    some = true;
+    turn ^= 1;
+  };
+  for (Index w = first; w < last; w += 32 * window) {
+    const char* const next = static_cast<const char*>(block) + (w / 16 + 2 * window) * strip;
+    Window ahead(next, window * 2 * strip / line);
+    const Index in_block = next < end ? (ahead.missing + window * pairs - 1) / (window * pairs) : 0, each = in_block / (2 * deep),
+                at_start = in_block - each * 2 * deep;
+    for (Index g = w; g < std::min(last, w + 32 * window); g += 32 * together)
+      for (Index pair = 0; pair < pairs; ++pair)
+        for (Index j = g; j < std::min(last, g + 32 * together); j += 32) multiply(j, pair, ahead, at_start, each);
   }
-  _tile_release();
   if (!some) return;
   for (Index i = 0; i < 32; ++i) look<Way>(pending, scale0, scale1, i);
   offer_pending<Way>(pending);
 }
+template <class Way>
+void tiles_search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
+                  kernels::Best<float>* best) {
+  const Index rows = Way::rows(k);
+  const auto* start = static_cast<const std::int32_t*>(queries);
+  if (m <= few) {
+    const unsigned state = _mm_getcsr();
+    if constexpr (!whole_numbers<Way>) _mm_setcsr(state | 0x8040u);  // subnormal numbers are zeros, read or written
+    search_few<typename Way::Alone>(queries, m, k, block, first, last, id, best);
+    _mm_setcsr(state);
+    return;
+  }
+  const half_width::TileConfiguration configuration;
+  asm volatile("ldtilecfg %0" ::"m"(configuration));
+  for (Index i = 0; i < m; i += query_set) {
+    const char* q = reinterpret_cast<const char*>(start + rounded(m, fill)) + i * rows * 4;
+    const Index some = std::min(query_set, m - i);
+    if (rows > 96) tiles_search_set<Way, true>(q, start + i, some, k, block, first, last, id, best + i);
+    else tiles_search_set<Way, false>(q, start + i, some, k, block, first, last, id, best + i);
+  }
+  _tile_release();
+}
 
 template <class Way>
 kernels::Store<float> tiles_store() {
-  return {lanes<float>, fill, &size<Way>, &put<Way>, &tiles_query_size<Way>, &tiles_prepare<Way>, &tiles_search<Way>};
+  return {lanes<float>, fill, &size<Way>, &put<Way>, &tiles_query_size<Way>, &tiles_prepare<Way>, &tiles_search<Way>, &narrow<float>};
 }
 #endif
 
