@@ -150,7 +150,6 @@ struct Dotted : Widened {
 
 struct Bytes {
   using Score = float;
-  using Alone = Bytes;
   using Sum = simd::Batch<std::int32_t>;
   static constexpr Index tail = 1;  // the a of each vector
 
@@ -252,6 +251,19 @@ struct Bytes {
 #endif
 };
 
+#if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
+// Tiles multiply signed bytes too, so x' is stored as it is.
+struct SignedBytes : Bytes {
+  using Alone = SignedBytes;
+  static void store(const float* x, Index k, char* to) {
+    Bytes::store(x, k, to);
+    for (Index t = 0; t < rows(k); ++t)
+      for (Index i = 0; i < 4; ++i) to[t * line + i] = static_cast<char>(to[t * line + i] ^ 0x80);
+  }
+  static Right right(const char* p) { return _mm512_xor_si512(Bytes::right(p), _mm512_set1_epi8(-128)); }
+};
+#endif
+
 // --- vectors and queries in memory --------------------------------------------------------------------------------------------
 template <class Way>
 Index strip_bytes(Index k) {
@@ -339,12 +351,7 @@ template <class T>
     for (; i < n; ++i) count += scores[i] >= bound;
     return count + static_cast<Index>(simd::sum<T>(many));
   };
-  T worst = scores[0], top = scores[0];
-  for (Index i = 1; i < n; ++i) {
-    worst = scores[i] < worst ? scores[i] : worst;
-    top = scores[i] > top ? scores[i] : top;
-  }
-  I low = turned(std::bit_cast<I>(worst)), high = turned(std::bit_cast<I>(top));
+  I low = turned(std::bit_cast<I>(-simd::maximum<T>(n, scores, T(-1)))), high = turned(std::bit_cast<I>(simd::maximum<T>(n, scores)));
   Index reach = n;  // low is reached by so many, at least as many as are wanted; what is above high by fewer
   while (low < high && reach > wanted) {
     const I middle = static_cast<I>(static_cast<U>(high) - (static_cast<U>(high) - static_cast<U>(low)) / 2);
@@ -353,24 +360,24 @@ template <class T>
     else high = middle - 1;
   }
   const T bound = number(low);
-  Index equal = n;  // those that equal the bound and stay
-  if (reach > wanted) {
-    equal = wanted;
-    for (Index i = 0; i < n; ++i) equal -= scores[i] > bound;
-  }
   Index kept = 0;
-  T least = top;
-  for (Index i = 0; i < n; ++i) {
-    const T score = scores[i];
-    const bool same = score == bound, stays = score > bound || (same && equal > 0);
-    equal -= same;
-    scores[kept] = score;
-    best.ids[kept] = best.ids[i];
-    kept += stays;
-    least = stays && score < least ? score : least;
+  const auto keep = [&](const auto& stays) {
+    for (Index i = 0; i < n; ++i) {
+      const T score = scores[i];
+      scores[kept] = score;
+      best.ids[kept] = best.ids[i];
+      kept += stays(score);
+    }
+  };
+  if (reach > wanted) {
+    Index equal = wanted;  // of those that equal the bound
+    for (Index i = 0; i < n; ++i) equal -= scores[i] > bound;
+    keep([&](T score) { return score > bound || (score == bound && equal-- > 0); });
+  } else {
+    keep([&](T score) { return score >= bound; });
   }
   best.count = kept;
-  best.least = least;
+  best.least = -simd::maximum<T>(kept, scores, T(-1));
 }
 template <class T>
 void offer(kernels::Best<T>& best, T score, Index id) {
@@ -405,7 +412,7 @@ template <class T>
     }
 }
 
-// What will be read next: so many lines for every sixteen of this tile.
+// What will be read next: so many lines for every sixteen of this tile, or with each line the one that far behind it.
 struct Ahead {
   const char* from;
   Index lines;
@@ -413,7 +420,7 @@ struct Ahead {
 inline constexpr Index stretch = 16;
 
 // R queries by V vectors of lanes, which are vectors `id` and on; p[v] is where they begin, `columns` how many of them there are.
-template <class Way, int R, int V>
+template <class Way, int R, int V, Index beside = 0>
 [[gnu::noinline]] void tile(const typename Way::Left* q, const std::int32_t* start, const char* const* p, Index rows,
                             Ahead ahead, Index id, Index columns, kernels::Best<typename Way::Score>* best) {
   using T = typename Way::Score;
@@ -434,6 +441,9 @@ template <class Way, int R, int V>
 #endif
     for (const Index end = std::min(rows, t + stretch); t < end; ++t, q += R) {
       typename Way::Right right[V];
+#if defined(__GNUC__)
+      if constexpr (beside > 0) __builtin_prefetch(at[0] + (t + beside) * line, 0, 2);
+#endif
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) right[v] = Way::right(at[v] + t * line);
 #pragma GCC unroll 8
@@ -475,7 +485,7 @@ template <class Way, int R, int V>
 
 // So few queries wait for memory alone. It gives most to one stream of lines in order that asks for what comes in this many lines: here a
 // tenth more than to plain reading, while three strips side by side get a fifth less.
-inline constexpr Index few = 2, lines_ahead = 128;
+inline constexpr Index few = 2, lines_ahead = 256;
 
 template <class Way>
 void search_few(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
@@ -490,8 +500,7 @@ void search_few(const void* queries, Index m, Index k, const void* block, Index 
     const char* p[V];
     for (int v = 0; v < V; ++v) p[v] = at + v * w * static_cast<Index>(sizeof(typename Way::Score));
     for (Index i = 0; i < m; ++i)
-      tile<Way, 1, V>(q + i * rows, start + i, p, rows, {at + lines_ahead * line, i == 0 ? stretch : 0}, id + j - first,
-                      std::min(in_strip, last - j), best + i);
+      tile<Way, 1, V, lines_ahead>(q + i * rows, start + i, p, rows, {at, 0}, id + j - first, std::min(in_strip, last - j), best + i);
   }
 }
 
@@ -553,18 +562,15 @@ template <class Way>
 void tiles_prepare(BasicView<const float> q, void* to, float* units) {
   if (q.rows <= few) return prepare<typename Way::Alone>(q, to, units);
   const Index k = q.columns, rows = Way::rows(k);
-  auto* start = static_cast<std::int32_t*>(to);
-  auto* out = reinterpret_cast<std::uint32_t*>(start + rounded(q.rows, fill));
+  auto* out = reinterpret_cast<std::uint32_t*>(static_cast<std::int32_t*>(to) + rounded(q.rows, fill));
   for (Index i = 0; i < rounded(q.rows, 32); ++i) {
     float up = 0;
-    start[i] = 0;
     if (i < q.rows) {
       units[i] = 1;
       if constexpr (whole_numbers<Way>) {
         const float most = largest(q.row(i), k);
         up = most > 0 ? 127 / most : 0;
         units[i] = most / 127;
-        for (Index t = 0; t < k; ++t) start[i] -= 128 * nearest(q.row(i)[t] * up);
       }
     }
     for (Index t = 0; t < rows; ++t)
@@ -576,151 +582,165 @@ void tiles_prepare(BasicView<const float> q, void* to, float* units) {
 // by side, since a list's own lies in a line of its own.
 struct Pending {
   float* sums;
-  const std::int32_t* start;
-  kernels::Best<float>* best;
-  float* least;
-  const float *scale0, *scale1;
-  Index id, columns;
+  const float *least, *scale0, *scale1;
+  Index id, columns, query, looked;
   alignas(64) std::uint32_t passing[32];
 };
-template <class Way>
-[[gnu::always_inline]] inline std::uint32_t look(Pending& p, __m512 scale0, __m512 scale1, Index i) {
-  __m512 s0, s1;
-  if constexpr (whole_numbers<Way>) {
-    const __m512i from = _mm512_set1_epi32(p.start[i]);
-    s0 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(p.sums + i * 32), from)), scale0);
-    s1 = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_load_si512(p.sums + i * 32 + 16), from)), scale1);
-  } else {
-    s0 = _mm512_load_ps(p.sums + i * 32);
-    s1 = _mm512_load_ps(p.sums + i * 32 + 16);
-  }
-  const __m512 least = _mm512_set1_ps(p.least[i]);
-  const auto some = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(s0, least, _CMP_GT_OQ)),
-             more = static_cast<std::uint32_t>(_mm512_cmp_ps_mask(s1, least, _CMP_GT_OQ));
-  return p.passing[i] = some | more << 16;
-}
-template <class Way>
-[[gnu::noinline]] void offer_pending(const Pending& p) {
-  const std::uint32_t valid = p.columns < 32 ? (1u << p.columns) - 1 : ~0u;
-  const auto queries = [&](int half) {
-    return static_cast<std::uint32_t>(_mm512_test_epi32_mask(_mm512_load_si512(p.passing + 16 * half), _mm512_set1_epi32(-1)));
-  };
-  for (std::uint32_t left = queries(0) | queries(1) << 16; left; left &= left - 1) {
-    const int i = __builtin_ctz(left);
-    for (std::uint32_t of = p.passing[i] & valid; of; of &= of - 1) {
-      const int c = __builtin_ctz(of);
-      const float* at = p.sums + i * 32 + c;
-      float score = *at;
-      if constexpr (whole_numbers<Way>) {
-        std::int32_t sum;
-        std::memcpy(&sum, at, sizeof sum);
-        score = static_cast<float>(sum + p.start[i]) * (c < 16 ? p.scale0[c] : p.scale1[c - 16]);
+// What passed, in the order in which it did: taken to the lists some hundreds at a time, since the lists are out of the caches by the time
+// their turn comes, and what the processor guesses wrongly there is not to stop the products.
+struct Passed {
+  float score;
+  std::int32_t query;
+  Index id;
+};
+struct Log {
+  static constexpr Index most = 2048;  // at least what passes at once
+  Index count = 0;
+  Passed of[most];
+  [[gnu::noinline]] void empty(kernels::Best<float>* best, float* least, Index queries) {
+    constexpr Index soon = 8;
+    for (Index i = 0; i < count; ++i) {
+      if (i + 2 * soon < count) __builtin_prefetch(best + of[i + 2 * soon].query, 1, 3);
+      if (i + soon < count) {
+        const auto& later = best[of[i + soon].query];
+        __builtin_prefetch(later.scores + later.count, 1, 3);
+        __builtin_prefetch(later.ids + later.count, 1, 3);
       }
-      offer(p.best[i], score, p.id + c);
+      offer(best[of[i].query], of[i].score, of[i].id);
     }
-    p.least[i] = p.best[i].least;
-  }
-}
-
-// Lines that will be wanted, asked for one by one from all pages of a window in turn: memory gives one page's lines one after the other,
-// and a single stream of them stops the products for as long as it takes.
-struct Window {
-  const char* next;
-  Index apart, streams, turn = 0, missing;
-  static constexpr Index most = 12;
-  // `lines` lines from `from` on
-  Window(const char* from, Index lines)
-      : next(from), apart((lines + most - 1) / most * line), streams(most), missing(apart / line * most) {}
-  [[gnu::always_inline]] void fetch() {
-    __builtin_prefetch(next, 0, 2);
-    next += apart;
-    if (++turn == streams) {
-      turn = 0;
-      next += line - streams * apart;
-    }
+    count = 0;
+    for (Index q = 0; q < queries; ++q) least[q] = best[q].least;
   }
 };
-
-// A window is 48 KB or so of vectors: what is read from memory while the window before it is multiplied. In it, `together` pairs of strips
-// stay in the first-level cache for all queries; the queries come from the second.
-template <class Way, bool passing_by>
-void tiles_search_set(const char* q, const std::int32_t* start, Index m, Index k, const void* block, Index first, Index last, Index id,
-                      kernels::Best<float>* best) {
-  const Index rows = Way::rows(k), strip = strip_bytes<Way>(k), deep = rows / 16, pairs = rounded(m, 32) / 32;
-  alignas(64) float sums[2][32 * 32], least[query_set];
-  for (Index i = 0; i < 32 * pairs; ++i) least[i] = best[i].least;
-  const Index at_once = (32 + deep - 1) / deep, together = std::max<Index>(1, 24576 / (2 * strip)),
-              window = rounded(std::max<Index>(1, 49152 / (2 * strip)), together);  // pairs of strips
-  const char* const end = static_cast<const char*>(block) + (last + 15) / 16 * strip;
-  Pending pending{sums[1], start, best, least, nullptr, nullptr, 0, 0, {}};
-  __m512 scale0 = _mm512_setzero_ps(), scale1 = scale0;
-  bool some = false;
-  int turn = 0;
-  const auto multiply = [&](Index j, Index pair, Window& ahead, Index at_start, Index each) {
-    const char* const b0 = static_cast<const char*>(block) + j / 16 * strip;
-    const char* const b1 = j + 16 < last ? b0 + strip : b0;
-    const char *a0 = q + 2 * pair * rows * line, *a1 = a0 + rows * line;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
-    for (Index l = 0; l < at_start; ++l) ahead.fetch();
-    std::uint32_t passing = 0;
-    Index seen = some ? 0 : 32;
-    for (Index t = 0; t < deep; ++t) {
-      if constexpr (passing_by) _tile_stream_loadd(4, a0 + t * 1024, 64);
-      else _tile_loadd(4, a0 + t * 1024, 64);
-      _tile_loadd(6, b0 + t * 1024, 64);
-      if constexpr (whole_numbers<Way>) _tile_dpbsud(0, 4, 6);
-      else _tile_dpbf16ps(0, 4, 6);
-      for (Index l = 0; l < each; ++l) ahead.fetch();
-      if constexpr (passing_by) _tile_stream_loadd(5, a1 + t * 1024, 64);
-      else _tile_loadd(5, a1 + t * 1024, 64);
-      if constexpr (whole_numbers<Way>) _tile_dpbsud(2, 5, 6);
-      else _tile_dpbf16ps(2, 5, 6);
-      _tile_loadd(7, b1 + t * 1024, 64);
-      if constexpr (whole_numbers<Way>) _tile_dpbsud(1, 4, 7);
-      else _tile_dpbf16ps(1, 4, 7);
-      for (Index l = 0; l < each; ++l) ahead.fetch();
-      if constexpr (whole_numbers<Way>) _tile_dpbsud(3, 5, 7);
-      else _tile_dpbf16ps(3, 5, 7);
-      // meanwhile, a part of the scores before
-      for (const Index until = std::min<Index>(32, seen + at_once); seen < until; ++seen)
-        passing |= look<Way>(pending, scale0, scale1, seen);
-    }
-    if (passing) offer_pending<Way>(pending);
-    float* const to = sums[turn];
-    _tile_stored(0, to, 128);
-    _tile_stored(1, to + 16, 128);
-    _tile_stored(2, to + 512, 128);
-    _tile_stored(3, to + 528, 128);
-    pending.sums = to;
-    pending.start = start + 32 * pair;
-    pending.best = best + 32 * pair;
-    pending.least = least + 32 * pair;
-    if constexpr (whole_numbers<Way>) {
-      pending.scale0 = reinterpret_cast<const float*>(b0 + rows * line);
-      pending.scale1 = reinterpret_cast<const float*>(b1 + rows * line);
-      scale0 = _mm512_loadu_ps(pending.scale0);
-      scale1 = _mm512_loadu_ps(pending.scale1);
-    }
-    pending.id = id + j - first;
-    pending.columns = std::min<Index>(32, last - j);
-    some = true;
-    turn ^= 1;
+template <class Way>
+[[gnu::noinline]] void keep_passing(const Pending& p, Log& log) {
+  const std::uint32_t valid = p.columns < 32 ? (1u << p.columns) - 1 : ~0u;
+  const auto queries = [&](int half) {
+    return static_cast<std::uint32_t>(_mm512_test_epi32_mask(_mm512_load_si512(p.passing + 16 * half), _mm512_set1_epi32(static_cast<int>(valid))));
   };
+  std::uint32_t left = queries(0) | queries(1) << 16;
+  std::uint32_t of = left ? p.passing[__builtin_ctz(left)] & valid : 0;
+  while (left) {
+    const int i = __builtin_ctz(left), c = __builtin_ctz(of);
+    float score = p.sums[i * 32 + c];
+    if constexpr (whole_numbers<Way>) score = static_cast<float>(std::bit_cast<std::int32_t>(score)) * (c < 16 ? p.scale0[c] : p.scale1[c - 16]);
+    log.of[log.count++] = {score, static_cast<std::int32_t>(p.query + i), p.id + c};
+    of &= of - 1;
+    left = of ? left : left & (left - 1);
+    of = of ? of : p.passing[__builtin_ctz(left | 0x80000000u)] & valid;
+  }
+}
+
+// A window is 48 KB or so of vectors: what is read from memory while the window before it is multiplied. Its lines are asked for one by one
+// from all its parts in turn, which lie in pages of their own: memory gives the lines of one page one after the other, and waiting for them
+// stops the products.
+struct Window {
+  static constexpr Index parts = 12, most = 1024;
+  Index lines;
+  std::uint16_t order[most];
+  explicit Window(Index n) : lines(std::min(n, most)) {
+    const Index apart = (lines + parts - 1) / parts;
+    for (Index at = 0, l = 0; l < apart; ++l)
+      for (Index line_of_part = l; line_of_part < lines; line_of_part += apart) order[at++] = static_cast<std::uint16_t>(line_of_part);
+  }
+};
+inline void fetch(const char* from, const std::uint16_t* order, Index lines) {
+  for (Index l = 0; l < lines; ++l) __builtin_prefetch(from + order[l] * line, 0, 2);
+}
+
+// Products of 32 queries (tiles at a0, a1) by 32 vectors (b0, b1); meanwhile the products before are looked at and `each` lines of the next
+// window asked for with every step. A tile of queries that is `passing_by` will not be wanted soon: it shall not push out vectors.
+template <class Way, bool passing_by>
+[[gnu::noinline]] void multiply(const char* a0, const char* a1, const char* b0, const char* b1, Index deep, const char* next,
+                                const std::uint16_t* order, Index each, Pending& p, Log& log, float* to) {
+  const Index half = each / 2, at_once = (32 + deep - 1) / deep;
+  __m512 scale0, scale1;
+  if constexpr (whole_numbers<Way>) scale0 = _mm512_loadu_ps(p.scale0), scale1 = _mm512_loadu_ps(p.scale1);
+  const float *sums = p.sums, *least = p.least;
+  Index seen = p.looked;
+  __mmask32 passing = 0;
+  const auto score = [&](const float* at, __m512 scale) {
+    if constexpr (whole_numbers<Way>) return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_load_si512(at)), scale);
+    else return static_cast<void>(scale), _mm512_load_ps(at);
+  };
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (Index t = 0; t < deep; ++t, a0 += 1024, a1 += 1024, b0 += 1024, b1 += 1024, order += each) {
+    if constexpr (passing_by) _tile_stream_loadd(4, a0, line);
+    else _tile_loadd(4, a0, line);
+    _tile_loadd(6, b0, line);
+    if constexpr (whole_numbers<Way>) _tile_dpbssd(0, 4, 6);
+    else _tile_dpbf16ps(0, 4, 6);
+    fetch(next, order, half);
+    if constexpr (passing_by) _tile_stream_loadd(5, a1, line);
+    else _tile_loadd(5, a1, line);
+    if constexpr (whole_numbers<Way>) _tile_dpbssd(2, 5, 6);
+    else _tile_dpbf16ps(2, 5, 6);
+    _tile_loadd(7, b1, line);
+    if constexpr (whole_numbers<Way>) _tile_dpbssd(1, 4, 7);
+    else _tile_dpbf16ps(1, 4, 7);
+    fetch(next, order + half, each - half);
+    if constexpr (whole_numbers<Way>) _tile_dpbssd(3, 5, 7);
+    else _tile_dpbf16ps(3, 5, 7);
+    for (const Index until = std::min<Index>(32, seen + at_once); seen < until; ++seen) {
+      const __m512 bound = _mm512_set1_ps(least[seen]);
+      const __mmask32 of_query = _mm512_kunpackw(_mm512_cmp_ps_mask(score(sums + seen * 32 + 16, scale1), bound, _CMP_GT_OQ),
+                                                 _mm512_cmp_ps_mask(score(sums + seen * 32, scale0), bound, _CMP_GT_OQ));
+      _store_mask32(p.passing + seen, of_query);
+      passing = _kor_mask32(passing, of_query);
+    }
+  }
+  if (passing) keep_passing<Way>(p, log);
+  _tile_stored(0, to, 128);
+  _tile_stored(1, to + 16, 128);
+  _tile_stored(2, to + 512, 128);
+  _tile_stored(3, to + 528, 128);
+}
+
+// `together` pairs of strips stay in the first-level cache for all queries; the queries come from the second.
+template <class Way, bool passing_by>
+void tiles_search_set(const char* q, Index m, Index k, const void* block, Index first, Index last, Index id, kernels::Best<float>* best) {
+  const Index rows = Way::rows(k), strip = strip_bytes<Way>(k), deep = rows / 16, pairs = rounded(m, 32) / 32,
+              together = std::max<Index>(1, 26000 / (2 * strip)), window = rounded(std::max<Index>(1, 50000 / (2 * strip)), together);
+  alignas(64) float sums[3][32 * 32], least[query_set];
+  Log log;
+  log.empty(best, least, 32 * pairs);
+  const Window ahead(window * 2 * strip / line);
+  const Index each = ahead.lines / (window * pairs * deep), later = each * window * pairs * deep;
+  const char* const end = static_cast<const char*>(block) + (last + 15) / 16 * strip;
+  const auto at = [&](Index j) { return static_cast<const char*>(block) + j / 16 * strip; };
+  Pending p{sums[1], least, sums[1], sums[1], 0, 0, 0, 32, {}};
+  int turn = 0;
   for (Index w = first; w < last; w += 32 * window) {
-    const char* const next = static_cast<const char*>(block) + (w / 16 + 2 * window) * strip;
-    Window ahead(next, window * 2 * strip / line);
-    const Index in_block = next < end ? (ahead.missing + window * pairs - 1) / (window * pairs) : 0, each = in_block / (2 * deep),
-                at_start = in_block - each * 2 * deep;
+    const char* const next = at(w + 32 * window);
+    const bool more = next < end;
+    if (more) fetch(next, ahead.order + later, ahead.lines - later);
+    const std::uint16_t* order = ahead.order;
     for (Index g = w; g < std::min(last, w + 32 * window); g += 32 * together)
       for (Index pair = 0; pair < pairs; ++pair)
-        for (Index j = g; j < std::min(last, g + 32 * together); j += 32) multiply(j, pair, ahead, at_start, each);
+        for (Index j = g; j < std::min(last, g + 32 * together); j += 32) {
+          const char *const b0 = at(j), *const b1 = j + 16 < last ? b0 + strip : b0, *const a = q + 2 * pair * rows * line;
+          multiply<Way, passing_by>(a, a + rows * line, b0, b1, deep, next, order, more ? each : 0, p, log, sums[turn]);
+          if (log.count > Log::most - 1024) log.empty(best, least, 32 * pairs);
+          order += each * deep;
+          p.sums = sums[turn];
+          p.query = 32 * pair;
+          p.least = least + 32 * pair;
+          if constexpr (whole_numbers<Way>) {
+            p.scale0 = reinterpret_cast<const float*>(b0 + rows * line);
+            p.scale1 = reinterpret_cast<const float*>(b1 + rows * line);
+          }
+          p.id = id + j - first;
+          p.columns = std::min<Index>(32, last - j);
+          p.looked = 0;
+          turn ^= 1;
+        }
   }
-  if (!some) return;
-  for (Index i = 0; i < 32; ++i) look<Way>(pending, scale0, scale1, i);
-  offer_pending<Way>(pending);
+  // the last of them, beside products that nobody wants
+  if (p.looked == 0) multiply<Way, passing_by>(q, q, q, q, 1, q, ahead.order, 0, p, log, sums[2]);
+  log.empty(best, least, 32 * pairs);
 }
 template <class Way>
 void tiles_search(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id,
@@ -739,8 +759,8 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
   for (Index i = 0; i < m; i += query_set) {
     const char* q = reinterpret_cast<const char*>(start + rounded(m, fill)) + i * rows * 4;
     const Index some = std::min(query_set, m - i);
-    if (rows > 96) tiles_search_set<Way, true>(q, start + i, some, k, block, first, last, id, best + i);
-    else tiles_search_set<Way, false>(q, start + i, some, k, block, first, last, id, best + i);
+    if (rows > 96) tiles_search_set<Way, true>(q, some, k, block, first, last, id, best + i);
+    else tiles_search_set<Way, false>(q, some, k, block, first, last, id, best + i);
   }
   _tile_release();
 }
