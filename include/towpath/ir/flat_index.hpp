@@ -100,7 +100,6 @@ private:
   static constexpr Index most_int8 = 65536;
   static constexpr std::size_t page = std::size_t{1} << 21;
   using Best = kernels::Best<Scalar>;
-  using Found = kernels::Found<Scalar>;
   struct Free {
     void operator()(void* p) const { ::operator delete (p, std::align_val_t{page}); }
   };
@@ -121,18 +120,6 @@ private:
     return b;
   }
 
-  struct Better {
-    bool operator()(const Found& a, const Found& b) const {
-      return a.score != b.score ? a.score > b.score : a.id < b.id;
-    }
-  };
-  static void narrow(Best* b) {
-    if (b->count <= b->wanted) return;
-    std::nth_element(b->found, b->found + b->wanted - 1, b->found + b->count, Better{});
-    b->count = b->wanted;
-    b->least = b->found[b->wanted - 1].score;
-  }
-
   // Each worker has a list of its own for each query and takes pieces in ascending order, so of equal scores it meets the lower number
   // first and may pass over what only equals its least. The order of (score, number) is strict: the k best of all are the same, whoever
   // found them.
@@ -142,23 +129,24 @@ private:
     const Index piece =
         std::min(block_rows, std::max<Index>(8 * store_->strip, size_ / (4 * workers) / store_->strip * store_->strip));
     const Index each = (block_rows + piece - 1) / piece, pieces = static_cast<Index>(blocks_.size()) * each;
-    const Index room = std::min(size_, 2 * k + 64);
+    const Index room = std::min(size_ + 1, 2 * k + 64);
     const auto prepared = env_->room(static_cast<std::size_t>(store_->query_size(m, width_)));
     std::vector<Scalar> units(static_cast<std::size_t>(m));
     store_->prepare(queries, prepared.data(), units.data());
 
-    const auto memory = env_->room(static_cast<std::size_t>(workers * m * room) * sizeof(Found));
-    auto* found = static_cast<Found*>(memory.data());
+    const auto memory = env_->room(static_cast<std::size_t>(workers * m * room) * (sizeof(Index) + sizeof(Scalar)));
+    auto* const ids = static_cast<Index*>(memory.data());
+    auto* const scores = reinterpret_cast<Scalar*>(ids + workers * m * room);
     std::vector<Best> lists(static_cast<std::size_t>(workers * filled));
     std::atomic<Index> next{0};
     env_->rows(workers, 1, [&](Index worker, Index) {
       Best* mine = lists.data() + worker * filled;
       using Limits = std::numeric_limits<Scalar>;
-      for (Index q = 0; q < filled; ++q) {
-        mine[q] = {
-            q < m ? -Limits::infinity() : Limits::infinity(), found + (worker * m + q) * room, 0, room, k, &narrow};
-        if (q >= m) mine[q].found = nullptr;
+      for (Index q = 0; q < m; ++q) {
+        const Index at = (worker * m + q) * room;
+        mine[q] = {-Limits::infinity(), scores + at, ids + at, 0, room, k};
       }
+      for (Index q = m; q < filled; ++q) mine[q] = {Limits::infinity(), nullptr, nullptr, 0, 0, 0};
       for (Index p; (p = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
         const Index b = p / each, begin = b * block_rows, first = p % each * piece,
                     last = std::min({first + piece, block_rows, size_ - begin});
@@ -169,16 +157,15 @@ private:
     });
     env_->rows(m, 8, [&](Index from, Index to) {
       for (Index q = from; q < to; ++q) {
-        std::vector<Found> all;
-        for (Index worker = 0; worker < workers; ++worker) {
-          const Best& b = lists[static_cast<std::size_t>(worker * filled + q)];
-          all.insert(all.end(), b.found, b.found + b.count);
-        }
-        const auto n = std::min(static_cast<std::size_t>(k), all.size());
-        std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(n), all.end(), Better{});
-        best[q].resize(n);
+        std::vector<Hit>& all = best[q];
         const double unit = static_cast<double>(units[static_cast<std::size_t>(q)]);
-        for (std::size_t i = 0; i < n; ++i) best[q][i] = {all[i].id, unit * static_cast<double>(all[i].score)};
+        for (Index worker = 0; worker < workers; ++worker) {
+          Best& b = lists[static_cast<std::size_t>(worker * filled + q)];
+          store_->narrow(b);
+          for (Index i = 0; i < b.count; ++i) all.push_back({b.ids[i], unit * static_cast<double>(b.scores[i])});
+        }
+        std::sort(all.begin(), all.end());
+        if (static_cast<Index>(all.size()) > k) all.resize(static_cast<std::size_t>(k));
       }
     });
   }

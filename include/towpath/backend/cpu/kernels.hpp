@@ -23,19 +23,14 @@ struct Head {
   T* scratch;                    // Attention::scratch(m, d) numbers
 };
 
-// The best of one query so far: those whose score is above `least` are appended; full() is called when `room` are there, makes room
-// and raises `least`.
-template <class T>
-struct Found {
-  T score;
-  Index id;
-};
+// The best of one query so far: those whose score is above `least` are appended, in ascending order of their ids; when `room` are there,
+// all but the `wanted` best go, of equal ones the later, and `least` becomes the worst of those. room is larger than wanted.
 template <class T>
 struct Best {
   T least;
-  Found<T>* found;
+  T* scores;
+  Index* ids;
   Index count, room, wanted;
-  void (*full)(Best*);
 };
 // One way of holding vectors of width k for exact search, in strips of `strip` vectors (cpu/search.hpp). A score is in units that
 // prepare() gives for each query.
@@ -49,6 +44,7 @@ struct Store {
   void (*prepare)(BasicView<const T> q, void* queries, T* units);
   // Vectors [first, last) of a block, called id and on, with m queries; `first` begins a strip.
   void (*search)(const void* queries, Index m, Index k, const void* block, Index first, Index last, Index id, Best<T>* best);
+  void (*narrow)(Best<T>& best);                                      // to those wanted, as when it is full
 };
 
 // Kernels for one head.

@@ -212,20 +212,21 @@ T accumulate(Index n, const F& f, const In*... in) {
   return sum<T>(s0 + s1);
 }
 
-// max_j x[j], n at least 1
+// max_j sign x[j], n at least 1
 template <class T>
-T maximum(Index n, const T* x) {
+T maximum(Index n, const T* x, T sign = 1) {
   constexpr Index w = width<T>;
-  T top = x[0];
+  T top = sign * x[0];
   Index j = 0;
   if (n >= w) {
-    Batch<T> most = load<T>(x);
-    for (j = w; j + w <= n; j += w) most = xsimd::max(most, load<T>(x + j));
+    const Batch<T> signs(sign);
+    Batch<T> most = signs * load<T>(x);
+    for (j = w; j + w <= n; j += w) most = xsimd::max(most, signs * load<T>(x + j));
     alignas(64) T part[width<T>];
     store<T>(most, part);
     for (const T p : part) top = p > top ? p : top;
   }
-  for (; j < n; ++j) top = x[j] > top ? x[j] : top;
+  for (; j < n; ++j) top = sign * x[j] > top ? sign * x[j] : top;
   return top;
 }
 

@@ -98,7 +98,7 @@ std::span<const kernels::Table<T>> tables() {
       amx.split_tn = &half_width::split_tn;
 #if defined(__AMX_INT8__) && defined(__AVX512VNNI__)
       t.of[t.count - 1].in_bf16 = strips::tiles_store<strips::Dotted>();
-      t.of[t.count - 1].in_int8 = strips::tiles_store<strips::Bytes>();
+      t.of[t.count - 1].in_int8 = strips::tiles_store<strips::SignedBytes>();
 #endif
 #endif
 #if defined(__AVX512BF16__)

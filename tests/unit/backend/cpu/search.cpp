@@ -3,9 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace towpath;
@@ -22,17 +24,16 @@ std::vector<T> draw(Index n, std::uint64_t seed) {
 template <class T>
 struct Lists {
   std::vector<kernels::Best<T>> best;
-  std::vector<kernels::Found<T>> found;
-  Lists(const kernels::Store<T>& store, Index m, Index room, T least)
+  std::vector<T> scores;
+  std::vector<Index> ids;
+  Lists(const kernels::Store<T>& store, Index m, Index room, Index wanted, T least)
       : best(static_cast<std::size_t>((m + store.fill - 1) / store.fill * store.fill)),
-        found(static_cast<std::size_t>(m * room)) {
-    for (Index q = 0; q < static_cast<Index>(best.size()); ++q)
-      best[static_cast<std::size_t>(q)] = {q < m ? least : std::numeric_limits<T>::infinity(),
-                                           q < m ? found.data() + q * room : nullptr,
-                                           0,
-                                           room,
-                                           0,
-                                           [](kernels::Best<T>* b) { b->least = std::numeric_limits<T>::infinity(); }};
+        scores(static_cast<std::size_t>(m * room)), ids(scores.size()) {
+    for (Index q = 0; q < static_cast<Index>(best.size()); ++q) {
+      auto& b = best[static_cast<std::size_t>(q)];
+      if (q < m) b = {least, scores.data() + q * room, ids.data() + q * room, 0, room, wanted};
+      else b = {std::numeric_limits<T>::infinity(), nullptr, nullptr, 0, 0, 0};
+    }
   }
 };
 
@@ -51,42 +52,50 @@ void scores(const char* isa, const kernels::Store<T>& store, Index n, Index firs
   for (Index i = 0; i < n; i += 7) store.put({x.data() + i * k, std::min<Index>(7, n - i), k, k}, block.data(), i);
   std::vector<T> units(static_cast<std::size_t>(m));
   store.prepare({q.data(), m, k, k}, queries.data(), units.data());
-  Lists<T> all(store, m, n + 1, -std::numeric_limits<T>::infinity());
+  Lists<T> all(store, m, n + 1, n, -std::numeric_limits<T>::infinity());
   store.search(queries.data(), m, k, block.data(), first, n, 1000 + first, all.best.data());
   double worst = 0;
   for (Index i = 0; i < m; ++i) {
     const auto& b = all.best[static_cast<std::size_t>(i)];
     REQUIRE(b.count == n - first);
     for (Index j = 0; j < b.count; ++j) {
-      REQUIRE(b.found[j].id == 1000 + first + j);
+      REQUIRE(b.ids[j] == 1000 + first + j);
       double s = 0;
       for (Index c = 0; c < k; ++c)
         s += static_cast<double>(q[static_cast<std::size_t>(i * k + c)]) *
              static_cast<double>(x[static_cast<std::size_t>((first + j) * k + c)]);
-      worst = std::max(worst, std::fabs(static_cast<double>(b.found[j].score) *
+      worst = std::max(worst, std::fabs(static_cast<double>(b.scores[j]) *
                                             static_cast<double>(units[static_cast<std::size_t>(i)]) -
                                         s));
     }
   }
   CHECK(worst <= tolerance * std::sqrt(static_cast<double>(k)));
   if (k > 30 && n > 60 && largest > 0) CHECK(worst > 0);
-  // only what is above the least, bit for bit the same, and no more once that is infinite
-  const T least = all.best[0].found[(n - first) / 2].score;
-  Lists<T> some(store, m, n + 1, least), one(store, m, 1, least);
+  // only what is above the least, bit for bit the same; and of a short list the best, of equal ones the first
+  const T least = all.best[0].scores[(n - first) / 2];
+  const Index wanted = 1 + n / 10;
+  Lists<T> some(store, m, n + 1, n, least), short_list(store, m, wanted + 3, wanted, least);
   store.search(queries.data(), m, k, block.data(), first, n, 1000 + first, some.best.data());
-  store.search(queries.data(), m, k, block.data(), first, n, 1000 + first, one.best.data());
+  store.search(queries.data(), m, k, block.data(), first, n, 1000 + first, short_list.best.data());
   for (Index i = 0; i < m; ++i) {
-    const auto &a = all.best[static_cast<std::size_t>(i)], &b = some.best[static_cast<std::size_t>(i)],
-               &c = one.best[static_cast<std::size_t>(i)];
-    Index at = 0;
+    const auto &a = all.best[static_cast<std::size_t>(i)], &b = some.best[static_cast<std::size_t>(i)];
+    auto& c = short_list.best[static_cast<std::size_t>(i)];
+    std::vector<std::pair<T, Index>> above;  // in the order in which they come
     for (Index j = 0; j < a.count; ++j)
-      if (a.found[j].score > least) {
+      if (a.scores[j] > least) {
+        const auto at = static_cast<Index>(above.size());
         REQUIRE(at < b.count);
-        CHECK((b.found[at].id == a.found[j].id && b.found[at].score == a.found[j].score));
-        if (at == 0) CHECK((c.count == 1 && c.found[0].id == b.found[0].id));
-        ++at;
+        CHECK((b.ids[at] == a.ids[j] && b.scores[at] == a.scores[j]));
+        above.emplace_back(-a.scores[j], a.ids[j]);
       }
-    CHECK(at == b.count);
+    CHECK(static_cast<Index>(above.size()) == b.count);
+    std::sort(above.begin(), above.end());
+    above.resize(std::min(above.size(), static_cast<std::size_t>(wanted)));
+    std::sort(above.begin(), above.end(), [](const auto& l, const auto& r) { return l.second < r.second; });
+    store.narrow(c);
+    REQUIRE(c.count == static_cast<Index>(above.size()));
+    for (Index j = 0; j < c.count; ++j)
+      CHECK((-c.scores[j] == above[static_cast<std::size_t>(j)].first && c.ids[j] == above[static_cast<std::size_t>(j)].second));
   }
 }
 
@@ -136,11 +145,11 @@ TEST_CASE("bytes are multiplied exactly, at their largest and over the longest s
       store.put({x.data(), 2, k, k}, block.data(), 0);
       float units[2];
       store.prepare({q.data(), 2, k, k}, queries.data(), units);
-      Lists<float> all(store, 2, 3, -std::numeric_limits<float>::infinity());
+      Lists<float> all(store, 2, 3, 2, -std::numeric_limits<float>::infinity());
       store.search(queries.data(), 2, k, block.data(), 0, 2, 0, all.best.data());
       const auto width = static_cast<float>(k);
       for (const auto& [query, vector, value] : {std::tuple{0, 0, width}, {0, 1, -width}, {1, 0, 2.0f}, {1, 1, -2.0f}})
-        CHECK(units[query] * all.best[static_cast<std::size_t>(query)].found[vector].score ==
+        CHECK(units[query] * all.best[static_cast<std::size_t>(query)].scores[vector] ==
               doctest::Approx(value).epsilon(1e-6));
     }
   }
