@@ -754,15 +754,13 @@ void tiles_search(const void* queries, Index m, Index k, const void* block, Inde
     _mm_setcsr(state);
     return;
   }
-  const half_width::TileConfiguration configuration;
-  asm volatile("ldtilecfg %0" ::"m"(configuration));
+  const cpu::tiles::Ready ready;
   for (Index i = 0; i < m; i += query_set) {
     const char* q = reinterpret_cast<const char*>(start + rounded(m, fill)) + i * rows * 4;
     const Index some = std::min(query_set, m - i);
     if (rows > 96) tiles_search_set<Way, true>(q, some, k, block, first, last, id, best + i);
     else tiles_search_set<Way, false>(q, some, k, block, first, last, id, best + i);
   }
-  _tile_release();
 }
 
 template <class Way>
