@@ -57,7 +57,10 @@ struct Then {
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
       Tensor<Env> middle, firsts;
-      if constexpr (keeps<Pass>) middle = std::move(saved.middle);
+      if constexpr (keeps<Pass>) {
+        middle = std::move(saved.middle);
+        require_kept(!middle.empty() || dy.rows == 0);
+      }
       if constexpr (recalls<Pass>) middle = first.template again<Below<Pass>>(env, View<Env>(lower(x)), saved.first);
       const auto between = upper(env, x, middle, firsts);
       if constexpr (!active<First, Pass>) {
