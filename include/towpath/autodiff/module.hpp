@@ -109,7 +109,7 @@ Tensor<Env> forward_to(const M& m, Env& env, const X& x, S& saved, const op::Fin
   }
 }
 template <class Pass, class M, class Env, class X, class S, class G>
-InputGradient<Env, Pass> backward_to(const M& m, Env& env, View<Env> dy, const X& x, const S& saved, G& g, const op::FinishOf<Env>& finish) {
+InputGradient<Env, Pass> backward_to(const M& m, Env& env, View<Env> dy, const X& x, S& saved, G& g, const op::FinishOf<Env>& finish) {
   if constexpr (requires { m.template backward<Pass>(env, dy, x, saved, g, finish); }) {
     return m.template backward<Pass>(env, dy, x, saved, g, finish);
   } else {
@@ -146,7 +146,7 @@ concept Runs = requires(const M& m, Env& env, Tokens<Env> x, typename M::templat
   { m.template forward<P>(env, x, saved) } -> std::same_as<Tensor<Env>>;
 };
 template <class M, class Env, class P>
-concept Reverses = requires(const M& m, Env& env, View<Env> dy, Tokens<Env> x, const typename M::template Saved<P>& saved,
+concept Reverses = requires(const M& m, Env& env, View<Env> dy, Tokens<Env> x, typename M::template Saved<P>& saved,
                             typename M::Grads& grads) {
   { m.template backward<P>(env, dy, x, saved, grads) } -> std::same_as<InputGradient<Env, P>>;
 };

@@ -62,12 +62,12 @@ struct BiEncoder {
     template <class Pass>
     Scores<Env> forward(Env& env, const Batch& batch, Saved<Pass>& saved) const;
     template <class Pass>
-    void backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved, Grads& g) const;
+    void backward(Env& env, View<Env> dscores, const Batch& batch, Saved<Pass>& saved, Grads& g) const;
     // The same from the states of the encoder's bottom on, [T, H], the tokens of the queries before those of the passages.
     template <class Pass>
     Scores<Env> forward_from(Env& env, View<Env> states, const Batch& batch, Saved<Pass>& saved) const;
     template <class Pass>
-    void backward_from(Env& env, View<Env> dscores, View<Env> states, const Batch& batch, const Saved<Pass>& saved, Grads& g) const;
+    void backward_from(Env& env, View<Env> dscores, View<Env> states, const Batch& batch, Saved<Pass>& saved, Grads& g) const;
 
     // One row per sequence.
     Tensor<Env> encode(Env& env, const Ragged& tokens) const;
@@ -159,7 +159,7 @@ Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward(Env& env, 
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
 template <class Pass>
-void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved,
+void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward(Env& env, View<Env> dscores, const Batch& batch, Saved<Pass>& saved,
                                                                       Grads& g) const {
   const Tensor<Env> d = score_backward<Pass>(env, dscores, batch, saved);
   encoder.template backward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, d, saved.all, saved.encoder, g.encoder);
@@ -177,7 +177,7 @@ template <class Encoder, class Pooling, class Similarity>
 template <class Env>
 template <class Pass>
 void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward_from(Env& env, View<Env> dscores, View<Env> states, const Batch& batch,
-                                                                           const Saved<Pass>& saved, Grads& g) const {
+                                                                           Saved<Pass>& saved, Grads& g) const {
   const Tensor<Env> d = score_backward<Pass>(env, dscores, batch, saved);
   encoder.template backward_from<PassFor<Tower, Pass>, Pooling::only_firsts>(env, d, states, saved.all, saved.encoder, g.encoder);
 }

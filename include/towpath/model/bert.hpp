@@ -80,7 +80,7 @@ struct Bert {
       return y;
     }
     template <class Pass, bool only_firsts = false>
-    void backward(Env& env, View<Env> dy, const Ragged& tokens, const Saved<Pass>& saved, Grads& g) const {
+    void backward(Env& env, View<Env> dy, const Ragged& tokens, Saved<Pass>& saved, Grads& g) const {
       View<Env> x;
       if constexpr (keeps<Pass>) x = saved.embedded;
       Tensor<Env> firsts;
@@ -113,7 +113,7 @@ struct Bert {
       return detail::forward_top<Over<Pass>>(encoder, env, input<only_firsts>(env, states, tokens, firsts), saved.encoder);
     }
     template <class Pass, bool only_firsts = false>
-    void backward_from(Env& env, View<Env> dy, View<Env> states, const Ragged& tokens, const Saved<Pass>& saved, Grads& g) const {
+    void backward_from(Env& env, View<Env> dy, View<Env> states, const Ragged& tokens, Saved<Pass>& saved, Grads& g) const {
       Tensor<Env> firsts;
       detail::backward_top<Over<Pass>>(encoder, env, dy, input<only_firsts>(env, states, tokens, firsts), saved.encoder, g.encoder);
     }

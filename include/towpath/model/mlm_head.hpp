@@ -54,7 +54,7 @@ struct MaskedLanguageModel {
       return op::nt<Env>(env, saved.transformed, encoder.embeddings.word, finish);                                        // [M, V]
     }
     template <class Pass>
-    void backward(Env& env, View<Env> dlogits, const Ragged& tokens, op::Ids rows, const Saved<Pass>& saved, Grads& g) const {
+    void backward(Env& env, View<Env> dlogits, const Ragged& tokens, op::Ids rows, Saved<Pass>& saved, Grads& g) const {
       op::column_sums_add<Env>(env, dlogits, g.bias);
       if constexpr (Encoder::tables) op::tn_add<Env>(env, dlogits, saved.transformed, g.encoder.embeddings.word);         // dE += dlᵀ t
       const Tensor<Env> dt = op::nn<Env>(env, dlogits, encoder.embeddings.word);                                          // [M, H]

@@ -75,7 +75,7 @@ struct Fused {
       return forward_to<Pass>(static_cast<const Base&>(*this), env, x, saved.inner, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
       Tensor<Env> d = op::copy<Env>(env, dy);
       op::finish(env, d, gate<Pass>(saved));
@@ -91,7 +91,7 @@ struct Fused {
       return finish;
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward_gated(Env& env, View<Env> d, const X& x, const Saved<Pass>& saved, Grads& g,
+    InputGradient<Env, Pass> backward_gated(Env& env, View<Env> d, const X& x, Saved<Pass>& saved, Grads& g,
                                             const op::FinishOf<Env>& finish) const {
       return backward_to<Pass>(static_cast<const Base&>(*this), env, d, x, saved.inner, g, finish);
     }

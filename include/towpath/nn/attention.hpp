@@ -67,7 +67,7 @@ struct SelfAttention {
       [[no_unique_address]] typename QueryOn::template Saved<PassFor<QueryOn, Pass>> query;
       [[no_unique_address]] typename KeyOn::template Saved<PassFor<KeyOn, Pass>> key;
       [[no_unique_address]] typename ValueOn::template Saved<PassFor<ValueOn, Pass>> value;
-      [[no_unique_address]] mutable If<keeps<Pass>, Kept, tag::kept> kept;  // until backward has used it
+      [[no_unique_address]] If<keeps<Pass>, Kept, tag::kept> kept;  // until backward has used it
     };
 
     template <class Pass, Rows<Env> X>
@@ -84,7 +84,7 @@ struct SelfAttention {
       return y;
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
                                       op::FinishOf<Env> finish = {}) const {
       const Tokens<Env> all = all_of(x);
       Kept kept = std::move(saved.kept);

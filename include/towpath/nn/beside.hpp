@@ -42,7 +42,7 @@ struct Beside {
       return forward_to<PassFor<A, Pass>>(main, env, x, saved.main, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g, op::FinishOf<Env> finish = {}) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g, op::FinishOf<Env> finish = {}) const {
       if constexpr (Pass::wants_input) {
         op::FinishOf<Env> plus;
         plus.plus = finish.plus;

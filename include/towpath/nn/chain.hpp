@@ -42,7 +42,7 @@ struct Then {
     struct Saved {
       [[no_unique_address]] typename First::template Saved<Below<Pass>> first;
       [[no_unique_address]] typename Second::template Saved<Over<Pass>> second;
-      [[no_unique_address]] mutable If<keeps<Pass>, Tensor<Env>, tag::middle> middle;  // A(x), until B's backward has used it
+      [[no_unique_address]] If<keeps<Pass>, Tensor<Env>, tag::middle> middle;  // A(x), until B's backward has used it
     };
 
     template <class Pass, Rows<Env> X>
@@ -54,7 +54,7 @@ struct Then {
       return y;
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
       Tensor<Env> middle, firsts;
       if constexpr (keeps<Pass>) {
@@ -83,7 +83,10 @@ struct Then {
     template <class Pass>
     Tensor<Env> again(Env& env, View<Env>, const Saved<Pass>& saved) const {
       View<Env> middle;
-      if constexpr (keeps<Pass>) middle = saved.middle;
+      if constexpr (keeps<Pass>) {
+        require_kept(!saved.middle.empty() || saved.middle.rows() == 0);
+        middle = saved.middle;
+      }
       return second.template again<Over<Pass>>(env, middle, saved.second);
     }
     template <class F, class... Ms>
@@ -109,7 +112,7 @@ struct Then {
     }
     // A's backward. If B narrowed, what is to be added has a row for each sequence, but A's result one for each token.
     template <class Pass, class X>
-    InputGradient<Env, Pass> finish_below(Env& env, View<Env> dmiddle, const X& x, const Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish) const {
+    InputGradient<Env, Pass> finish_below(Env& env, View<Env> dmiddle, const X& x, Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish) const {
       if constexpr (narrows<X> && looks_across<Second>) {
         auto dx = first.template backward<Below<Pass>>(env, dmiddle, x.all, saved.first, g.first);
         if constexpr (Pass::wants_input)

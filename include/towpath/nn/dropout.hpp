@@ -45,7 +45,7 @@ struct Dropped {
       return forward_to<Pass>(inner, env, x, saved.inner, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
       const Base& inner = *this;
       Tensor<Env> dropped;

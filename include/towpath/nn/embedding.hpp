@@ -5,7 +5,6 @@
 #include "towpath/nn/dropout.hpp"
 #include "towpath/nn/layer_norm.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <tuple>
@@ -54,9 +53,11 @@ struct BertEmbeddings {
       check(tokens);
       Tensor<Env> sum = env.template take<Env>(tokens.tokens(), Shape::hidden);
       sum.clear();
-      words(env, tokens, sum);
+      op::gather_rows_add(env, word, tokens.ids, sum);
       op::gather_rows_add(env, position, tokens.positions, sum);
       op::gather_rows_add(env, type, tokens.types, sum);
+      if constexpr (!tables_train)
+        if (tokens.tokens() >= env.settings().repack) word.idle();  // a mapped table comes in pages with their neighbours; they may go again
       Tensor<Env> y = norm.template forward<Over<Pass>>(env, sum, saved.norm);
       if constexpr (Pass::random) {
         const Mask mask = env.mask();
@@ -67,7 +68,7 @@ struct BertEmbeddings {
       return y;
     }
     template <class Pass>
-    void backward(Env& env, View<Env> dy, const Ragged& tokens, const Saved<Pass>& saved, Grads& g) const {
+    void backward(Env& env, View<Env> dy, const Ragged& tokens, Saved<Pass>& saved, Grads& g) const {
       Tensor<Env> dropped;
       if (saved.mask.rate != 0) {
         dropped = op::copy(env, dy);
@@ -95,16 +96,6 @@ struct BertEmbeddings {
     }
 
   private:
-    // A mapped table comes in pages, and with each the system brings its neighbours: where there are many tokens, they go again at once.
-    void words(Env& env, const Ragged& tokens, Writable<Env> sum) const {
-      const Index n = tokens.tokens(), step = !tables_train && n >= env.settings().repack ? 64 : std::max<Index>(1, n);
-      for (Index t = 0; t < n; t += step) {
-        const Index m = std::min(step, n - t);
-        op::gather_rows_add(env, word, op::Ids(tokens.ids).subspan(static_cast<std::size_t>(t), static_cast<std::size_t>(m)), sum.row_block(t, m));
-        if constexpr (!tables_train)
-          if (step < n) word.idle();
-      }
-    }
     // An id or a position without a row would be read from somewhere else in memory, so release builds look too.
     static void check(const Ragged& tokens) {
       if (tokens.longest() > Shape::positions)

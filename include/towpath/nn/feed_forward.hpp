@@ -44,7 +44,7 @@ struct FeedForward {
       return Base::template forward<Pass>(env, x, saved, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish = {}) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish = {}) const {
       if constexpr (joined<Pass> && Pass::wants_input) {
         if (saved.second.mask.rate == 0) {
           const op::FinishOf<Env> inner = this->first.template gate<typename Base::template Below<Pass>>(saved.first);

@@ -41,7 +41,7 @@ struct LayerNorm {
       return y;
     }
     template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, const Saved<Pass>& saved, Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, Saved<Pass>& saved, Grads& g) const {
       if constexpr (bias_trains) op::column_sums_add(env, dy, g.bias);
       if constexpr (weight_trains) op::layer_norm_gain_add(env, dy, x, saved.stats, g.weight);
       if constexpr (Pass::wants_input) return op::layer_norm_backward(env, dy, x, saved.stats, weight);

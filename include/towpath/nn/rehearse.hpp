@@ -30,7 +30,7 @@ struct Checkpoint {
       return Base::template forward<Once>(env, x, none);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g) const {
       const std::uint64_t now = env.position();
       env.position(saved.position);
       typename Base::template Saved<Pass> again;

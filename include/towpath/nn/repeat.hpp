@@ -68,7 +68,7 @@ struct Repeat {
       return y;
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g,
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
       if constexpr (rest == 0 || !active<Layer, Above<Pass, Layer::trains>>) {
         return backward_to<Lowest<Pass>>(layer[0], env, dy, x, saved.lowest, element(g, 0), finish);

@@ -25,7 +25,7 @@ struct Residual {
       return forward_to<PassFor<Base, Pass>>(static_cast<const Base&>(*this), env, x, saved, plus);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g, op::FinishOf<Env> finish = {}) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g, op::FinishOf<Env> finish = {}) const {
       Tensor<Env> sum;
       if (finish.plus.empty()) {
         finish.plus = dy;

@@ -27,7 +27,7 @@ struct Scaled {
       return y;
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, const Saved<Pass>& saved, Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g) const {
       Tensor<Env> d = op::copy(env, dy);
       op::scale(env, factor, d);
       return Base::template backward<Pass>(env, d, x, saved, g);

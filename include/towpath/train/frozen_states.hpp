@@ -176,7 +176,7 @@ public:
   }
   template <class Pass>
   void backward(const Model& model, Env& env, View<Env> dscores, const Batch& batch,
-                const typename Model::template Saved<Pass>& saved, typename Model::Grads& g) const {
+                typename Model::template Saved<Pass>& saved, typename Model::Grads& g) const {
     model.template backward_from<Pass>(env, dscores, states_, batch, saved, g);
   }
 

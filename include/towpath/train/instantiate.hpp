@@ -31,5 +31,5 @@
   storage template Net::Output Net::forward<towpath::Learn<false>>(Net::Environment&, const Net::Input&,                                  \
                                                                    Net::Saved<towpath::Learn<false>>&) const;                            \
   storage template void Net::backward<towpath::Learn<false>>(Net::Environment&, towpath::View<Net::Environment>, const Net::Input&,       \
-                                                             const Net::Saved<towpath::Learn<false>>&, Net::Grads&) const;               \
+                                                             Net::Saved<towpath::Learn<false>>&, Net::Grads&) const;               \
   storage template struct Model::On<Env>

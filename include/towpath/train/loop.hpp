@@ -39,7 +39,7 @@ struct Straight {
   }
   template <class Pass, class Model, class Env>
   void backward(const Model& model, Env& env, View<Env> dscores, const Batch& batch,
-                const typename Model::template Saved<Pass>& saved, typename Model::Grads& g) const {
+                typename Model::template Saved<Pass>& saved, typename Model::Grads& g) const {
     model.backward(env, dscores, batch, saved, g);
   }
 };

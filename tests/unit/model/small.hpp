@@ -134,9 +134,9 @@ Tensor<typename Model::Environment> encoding(typename Model::Environment& env, c
   return model.template forward<Pass>(env, tokens, saved);
 }
 template <class Arch, class Plain = SmallBert<>>
-bool starts_at_the_backbone(const char* isa = nullptr) {
+bool starts_at_the_backbone() {
   using Env = Cpu<float>;
-  Env env{{.threads = 1, .isa = isa}};
+  Env env{{.threads = 1}};
   typename Plain::template On<Env> plain;
   randomise(plain, 3);
   typename Arch::template On<Env> model;

@@ -11,9 +11,7 @@ using namespace towpath;
 TEST_CASE("tuning what is there starts at the backbone, bit for bit") {
   CHECK(starts_at_the_backbone<Bert<Small, SmallStack<BitFit>, BitFit>>());
   CHECK(starts_at_the_backbone<Bert<Small, SmallStack<LayerNormTuning>, LayerNormTuning>>());
-  // a weight that trains is multiplied in float, a frozen one by parts where the machine has AMX: the same kernels for both
-  const bool split = Cpu<float>({.threads = 1}).kernels().split_product != nullptr;
-  CHECK(starts_at_the_backbone<Bert<Small, SmallStack<FullTuning>, FullTuning>>(split ? "avx512" : nullptr));
+  CHECK(starts_at_the_backbone<Bert<Small, SmallStack<FullTuning>, FullTuning>>());
 }
 
 TEST_CASE("which parameters each of them trains") {

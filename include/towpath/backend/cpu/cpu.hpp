@@ -243,8 +243,8 @@ private:
     const Index tokens = std::min(k.split_tokens, a.rows), side = k.bf16_panel;
     const auto left = scratch(env, k.split_size(c.rows, tokens)), right = scratch(env, k.split_size(c.columns, tokens));
     const Index lefts = (c.rows + side - 1) / side, rights = (c.columns + side - 1) / side;
-    const Index row_pieces = (lefts + 5) / 6, across = std::max<Index>(1, 8 / row_pieces), wide = (rights + across - 1) / across * side,
-                column_pieces = (c.columns + wide - 1) / wide, high = 6 * side;
+    const Index row_pieces = (lefts + 3) / 4, across = std::max<Index>(1, 8 / row_pieces), wide = (rights + across - 1) / across * side,
+                column_pieces = (c.columns + wide - 1) / wide, high = 4 * side;
     for (Index t = 0; t < a.rows; t += tokens) {
       const Index n = std::min(tokens, a.rows - t);
       env.rows(lefts + rights, 1, [&](Index p, Index) {
@@ -322,7 +322,7 @@ private:
   static void times(Env& env, V a, const Factor<T>& b, bool across, W y, const Finish<T>& finish) {
     if (y.rows == 0 || y.columns == 0) return;
     const auto r = right(env, b, across, a.rows);
-    tiles(env, y, r.split ? (a.columns > 1024 ? 96 : 192) : r.rounded || a.columns > 512 ? 192 : 64, r.panels, [&](Index i, Index rows, Index first, Index last) {
+    tiles(env, y, r.split ? std::clamp<Index>(98304 / a.columns, 32, 128) : r.rounded || a.columns > 512 ? 192 : 64, r.panels, [&](Index i, Index rows, Index first, Index last) {
       r.times(env, a.row_block(i, rows), first, last, y.row_block(i, rows), finish.rows(i, rows));
     });
   }
