@@ -1,12 +1,14 @@
 // The module contract, in one paragraph. A module on an environment has forward and backward, a Grads and a Saved<Pass>.
 // Gradients of parameters ACCUMULATE into Grads; the gradient of the input is RETURNED (set, not accumulated; the caller
 // adds). The owner of an input hands it to backward again if uses_input<Pass> says that it will be read, otherwise an empty
-// view. backward is called at most once per Saved and may use it up; Saved is reusable storage. Return types are spelled, never deduced, so that
-// asking whether a type is a module looks at declarations only. What does not train has no backward and an empty Saved.
+// view. backward is called at most once for each forward, for it uses up what Saved holds; Saved is reusable storage. Return
+// types are spelled, never deduced, so that asking whether a type is a module looks at declarations only. What does not train has no
+// backward and an empty Saved.
 #pragma once
 
 #include "towpath/autodiff/pass.hpp"
 #include "towpath/backend/op.hpp"
+#include "towpath/base/check.hpp"
 #include "towpath/base/text.hpp"
 #include "towpath/tensor/tensor.hpp"
 
@@ -115,6 +117,11 @@ InputGradient<Env, Pass> backward_to(const M& m, Env& env, View<Env> dy, const X
     if constexpr (Pass::wants_input) op::finish(env, dx, finish);
     return dx;
   }
+}
+
+inline void require_kept(bool there) {
+  if (!there)
+    fail("backward has nothing to go by", "it used up what forward had kept, or there was no forward", "Call forward again before each backward");
 }
 
 struct AnyVisitor {

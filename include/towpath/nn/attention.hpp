@@ -88,6 +88,7 @@ struct SelfAttention {
                                       op::FinishOf<Env> finish = {}) const {
       const Tokens<Env> all = all_of(x);
       Kept kept = std::move(saved.kept);
+      require_kept(!kept.q.empty() || dy.rows == 0);
       auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads,
                                                  kept.mask, kept.saved, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix), narrows<X>);
       kept = {};  // what has been used makes room

@@ -57,7 +57,10 @@ struct Then {
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
                                       const op::FinishOf<Env>& finish = {}) const {
       Tensor<Env> middle, firsts;
-      if constexpr (keeps<Pass>) middle = std::move(saved.middle);
+      if constexpr (keeps<Pass>) {
+        middle = std::move(saved.middle);
+        require_kept(!middle.empty() || dy.rows == 0);
+      }
       if constexpr (recalls<Pass>) middle = first.template again<Below<Pass>>(env, View<Env>(lower(x)), saved.first);
       const auto between = upper(env, x, middle, firsts);
       if constexpr (!active<First, Pass>) {
@@ -80,7 +83,10 @@ struct Then {
     template <class Pass>
     Tensor<Env> again(Env& env, View<Env>, const Saved<Pass>& saved) const {
       View<Env> middle;
-      if constexpr (keeps<Pass>) middle = saved.middle;
+      if constexpr (keeps<Pass>) {
+        require_kept(!saved.middle.empty() || saved.middle.rows() == 0);
+        middle = saved.middle;
+      }
       return second.template again<Over<Pass>>(env, middle, saved.second);
     }
     template <class F, class... Ms>

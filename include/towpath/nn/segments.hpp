@@ -61,7 +61,7 @@ Tensor<Env> forward_top(const M& m, Env& env, const X& y, S& saved) {
   else return m.template forward<Pass>(env, y, saved);
 }
 template <class Pass, class M, class Env, class X, class S, class G>
-void backward_top(const M& m, Env& env, View<Env> d, const X& y, const S& saved, G& g) {
+void backward_top(const M& m, Env& env, View<Env> d, const X& y, S& saved, G& g) {
   if constexpr (FrozenBelow<M>) backward_top<typename M::template Over<Pass>>(m.second, env, d, y, saved.second, g.second);
   else m.template backward<Pass>(env, d, y, saved, g);
 }

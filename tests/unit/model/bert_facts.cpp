@@ -95,6 +95,8 @@ TEST_CASE("a Saved is reusable: a second step gives what a fresh one gives") {
   model.backward<Learn<false>>(env, z, second, fresh, b);
   const auto g = tensors<Net>(a), h = tensors<Net>(b);
   for (std::size_t i = 0; i < g.size(); ++i) CHECK(same_bits(*g[i], *h[i]));
+  CHECK_THROWS_WITH_AS(model.backward<Learn<false>>(env, z, second, fresh, b), doctest::Contains("Call forward again"), Error);  // it is used up
+  model.forward<Learn<false>>(env, second, fresh);
   model.backward<Learn<false>>(env, z, second, fresh, b);  // gradients accumulate
   for (std::size_t i = 0; i < g.size(); ++i)
     for (Index k = 0; k < g[i]->size(); ++k) CHECK(h[i]->data()[k] == doctest::Approx(2 * g[i]->data()[k]).epsilon(1e-5));

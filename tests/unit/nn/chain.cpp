@@ -114,4 +114,5 @@ TEST_CASE("backward gives back what it has used") {
   CHECK_FALSE(saved.middle.empty());
   b.module.backward<Learn<true>>(b.env, b.drawn(5, 3, 6), b.input(), saved, g);
   CHECK(saved.middle.empty());
+  CHECK_THROWS_WITH_AS(b.module.backward<Learn<true>>(b.env, b.drawn(5, 3, 6), b.input(), saved, g), doctest::Contains("Call forward again"), Error);
 }

@@ -80,9 +80,9 @@ Batch batch(std::uint64_t seed) {
 // comes to rest, but not at the second step: a request may have taken a larger block than it needed, whose user then fetches one.) With
 // several threads it is the fewest of a step: how many pieces of work are under way at once, each with its scratch, is a matter of chance.
 template <class Arch>
-long of_steps(Index threads) {
+long of_steps(Index threads, Index repack = Settings{}.repack) {
   using Net = typename Arch::template On<Cpu<float>>;
-  Cpu<float> env{{.threads = threads, .dropout = 0.1f}};
+  Cpu<float> env{{.threads = threads, .dropout = 0.1f, .repack = repack}};
   Net model{env};
   initialise(model, 3, Fill::everything);
   typename Net::template Saved<Learn<false>> saved;
@@ -111,6 +111,7 @@ TEST_CASE("a steady training step allocates nothing, on one thread or two") {
     CAPTURE(threads);
     CHECK(of_steps<BiEncoder<Tuned<LoRA<2>, Adapter<3>, Prefix<2>>, MeanPooling, Cosine>>(threads) == 0);
     CHECK(of_steps<BiEncoder<Tuned<LoRA<2>>, ClsPooling, Dot>>(threads) == 0);
+    CHECK(of_steps<BiEncoder<Tuned<LoRA<2>>, ClsPooling, Dot>>(threads, 0) == 0);  // weights put in order for each product
     CHECK(of_steps<BiEncoder<Full, MaxPooling, Cosine>>(threads) == 0);
   }
 }

@@ -303,7 +303,8 @@ private:
     if (b.forms) {
       const int key = 2 * (r.rounded ? 16 : r.split ? 17 : k.key + (sizeof(T) == 4 ? 0 : 8)) + across;
       const bool make = rows < env.settings().repack || (r.rounded && !across);
-      r.packed = make ? b.forms->form(key, static_cast<std::size_t>(bytes), pack, b.values.data, static_cast<std::size_t>(b.values.size() * size)) : b.forms->form(key);
+      const auto kept = static_cast<std::size_t>(bytes), whole = static_cast<std::size_t>(b.values.size() * size);
+      r.packed = make ? b.forms->form(key, kept, pack, b.values.data, whole) : b.forms->form(key);
     }
     if (!r.packed) {
       r.here = scratch(env, bytes);

@@ -69,19 +69,21 @@ void finish_tile(Index rows, Index columns, const T* s, Index s_stride, T* y, In
   const auto all = [&](const auto& function) {
     for (Index i = 0; i < rows; ++i) {
       const auto one = [&](Index j, const auto& load, const auto& store) __attribute__((always_inline)) {
-        const auto in_half = [j](auto* row) { return reinterpret_cast<std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(row)>>, const bf16, bf16>*>(row) + j; };
         B x = load(s + i * s_stride + j);
         if (f.bias) x = x + load(f.bias + j);
         if (f.plus) x = x + load(f.plus + i * f.plus_stride + j);
         if (f.slope) {
           B slope(T(1));
           x = function(x, &slope);
-          if (sizeof(T) == 4 && f.half) store(slope, in_half(f.slope + i * f.slope_stride));
+          if (sizeof(T) == 4 && f.half) store(slope, reinterpret_cast<bf16*>(f.slope + i * f.slope_stride) + j);
           else store(slope, f.slope + i * f.slope_stride + j);
         } else {
           x = function(x, nullptr);
         }
-        if (f.gate) x = x * (sizeof(T) == 4 && f.half ? load(in_half(f.gate + i * f.gate_stride)) : load(f.gate + i * f.gate_stride + j));
+        if (f.gate) {
+          const T* gate = f.gate + i * f.gate_stride;
+          x = x * (sizeof(T) == 4 && f.half ? load(reinterpret_cast<const bf16*>(gate) + j) : load(gate + j));
+        }
         store(x, y + i * y_stride + j);
       };
       Index j = 0;
