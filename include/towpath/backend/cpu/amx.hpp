@@ -113,25 +113,25 @@ template <Index parts, bool down, bool turned>
 void side_of(BasicView<const float> x, std::uint16_t* to, float scale = 1) {
   const __m512 factor = _mm512_set1_ps(scale);
   const Index across = down ? x.columns : x.rows, along = down ? x.rows : x.columns;
-  const auto tile = [&](Index i, Index t, std::uint16_t* to) {
+  const auto tile = [&](Index i, Index t, std::uint16_t* out) {
     // row r of the tile: 16 numbers at (row + r or 2 r, column), and 16 to the right of them or in the next row
     const Index row = down ? t : i, column = down ? i : t;
     if (i + side <= across && t + depth <= along) {
       const float* from = x.row(row) + column;
       const Index second = down ? x.stride : 16, next = down ? 2 * x.stride : x.stride;
       for (Index r = 0; r < side; ++r, from += next)
-        put<parts, down>(_mm512_mul_ps(_mm512_loadu_ps(from), factor), _mm512_mul_ps(_mm512_loadu_ps(from + second), factor), to + r * depth);
+        put<parts, down>(_mm512_mul_ps(_mm512_loadu_ps(from), factor), _mm512_mul_ps(_mm512_loadu_ps(from + second), factor), out + r * depth);
     } else {
       const auto part = [&](Index at, Index c) {
         const Index n = at < x.rows ? x.columns - c : 0;
         return n <= 0 ? _mm512_setzero_ps() : _mm512_mul_ps(_mm512_maskz_loadu_ps(lanes(n), x.row(at) + c), factor);
       };
       for (Index r = 0; r < side; ++r)
-        if constexpr (down) put<parts, down>(part(row + 2 * r, column), part(row + 2 * r + 1, column), to + r * depth);
-        else put<parts, down>(part(row + r, column), part(row + r, column + 16), to + r * depth);
+        if constexpr (down) put<parts, down>(part(row + 2 * r, column), part(row + 2 * r + 1, column), out + r * depth);
+        else put<parts, down>(part(row + r, column), part(row + r, column + 16), out + r * depth);
     }
     if constexpr (turned)
-      for (Index p = 0; p < parts; ++p) turn(to + p * size, side, to + p * size, side);
+      for (Index p = 0; p < parts; ++p) turn(out + p * size, side, out + p * size, side);
   };
   // along the rows of x, so that lines of memory follow each other
   const Index deep = depths(along) * parts * size;

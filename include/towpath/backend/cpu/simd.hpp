@@ -52,7 +52,7 @@ void store(const Batch<T>& b, bf16* p) {
 #if defined(__AVX512BF16__)
   if constexpr (sizeof(T) == 4) {
     const __m256bh bits = _mm512_cvtneps_pbh(b);
-    std::memcpy(p, &bits, sizeof bits);
+    std::memcpy(static_cast<void*>(p), &bits, sizeof bits);
     return;
   }
 #endif
