@@ -142,7 +142,7 @@ void attention(const kernels::Head<float>& h, BasicView<float> y) {
   right<parts>(b.joined(h.pv, h.v, b.values), values);
   each_block(n, [&](Index i, Index rows) {
     b.score(h.q.row_block(i, rows));
-    alignas(64) float top[most_queries]{}, sum[most_queries]{};
+    float top[most_queries], sum[most_queries];
     for (Index r = 0; r < rows; ++r) {
       fetch<false>(i + r, y);
       fetch<true>(i + r, h.q, h.k, h.v);
@@ -162,10 +162,9 @@ void attention(const kernels::Head<float>& h, BasicView<float> y) {
       }
       sum[r] = _mm512_reduce_add_ps(sums);
     }
-    for (Index r = 0; r < rows; r += 16) {
-      const simd::Batch<float> all = simd::load(sum + r), most = simd::load(top + r);
-      _mm512_mask_storeu_ps(h.stats + i + r, lanes(rows - r), most + xsimd::log2(all));
-      simd::store(simd::Batch<float>(1) / all, sum + r);
+    for (Index r = 0; r < rows; ++r) {
+      h.stats[i + r] = top[r] + std::log2(sum[r]);
+      sum[r] = 1 / sum[r];
     }
     if (h.kept)
       for (Index r = 0; r < rows; ++r)
