@@ -87,7 +87,12 @@ template void each_table<double>(const Machine&, void*, void (*)(void*, const Ta
 #include "towpath/io/safetensors.hpp"
 #include "towpath/metric/ranking.hpp"
 ]])
-  add_library(towpath_kernels STATIC ${sources} ${folder}/all.cpp ${folder}/once.cpp)
+  file(CONFIGURE OUTPUT ${folder}/usual.cpp @ONLY CONTENT [[
+#define TOWPATH_KERNELS
+#include "towpath/usual.hpp"
+TOWPATH_USUAL()
+]])
+  add_library(towpath_kernels STATIC ${sources} ${folder}/all.cpp ${folder}/once.cpp ${folder}/usual.cpp)
   add_library(towpath::kernels ALIAS towpath_kernels)
   target_link_libraries(towpath_kernels PUBLIC towpath::towpath)
   target_compile_definitions(towpath_kernels INTERFACE TOWPATH_KERNELS)

@@ -32,3 +32,4 @@
 #include "towpath/train/frozen_states.hpp"
 #include "towpath/train/instantiate.hpp"
 #include "towpath/train/loop.hpp"
+#include "towpath/usual.hpp"

@@ -47,6 +47,12 @@
 #endif
 #endif
 
+// It holds templates for the usual environments, too (usual.hpp). They may have been compiled without the checks of debug builds, so a
+// program that has these compiles its own.
+#if defined(TOWPATH_ELSEWHERE) && defined(NDEBUG) && !defined(TOWPATH_CHECKED)
+#define TOWPATH_USUAL_ELSEWHERE
+#endif
+
 namespace towpath {
 
 using Index = std::ptrdiff_t;

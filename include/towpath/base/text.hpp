@@ -47,7 +47,8 @@ public:
   std::string string() const { return std::string(view()); }
   constexpr bool empty() const { return size_ == 0; }
 
-  friend constexpr Path operator/(const Path& at, std::string_view name) {
+  // Not inline in what is compiled: a walk has dozens of steps, none of them in a hurry.
+  [[gnu::noinline]] friend constexpr Path operator/(const Path& at, std::string_view name) {
     Path p = at;
     if (!name.empty()) {
       if (!p.empty()) p.append(".");
