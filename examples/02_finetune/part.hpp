@@ -141,8 +141,8 @@ Report tune(const Task& task, double usual_rate) {
     r.train_tokens = state.tokens;
     r.losses = state.losses;
     r.dev = state.dev;
-    r.best_epoch = state.best_epoch;
-    if (indexed != state.best_epoch) retrieval.index(model, env);
+    r.best_epoch = state.best_at;
+    if (indexed != state.best_at) retrieval.index(model, env);
     const Run run = retrieval.search(model, env, test);
     r.tuned = means(run, test);
     if (!task.run.empty()) write_run(task.run, run, c);
