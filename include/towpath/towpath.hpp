@@ -16,6 +16,7 @@
 #include "towpath/ir/flat_index.hpp"
 #include "towpath/loss/info_nce.hpp"
 #include "towpath/metric/ranking.hpp"
+#include "towpath/metric/significance.hpp"
 #include "towpath/model/bert.hpp"
 #include "towpath/model/mlm_head.hpp"
 #include "towpath/nn/rehearse.hpp"
