@@ -191,11 +191,11 @@ std::vector<Compared> compare(const std::vector<Row>& rows, const std::string& m
 
 const char* const primary = "nDCG@10";
 
-std::vector<plot::Series> curves(const std::vector<Row>& rows, const std::string& budget, bool by_seconds) {
-  std::vector<plot::Series> all;
+std::vector<plot::Line> curves(const std::vector<Row>& rows, const std::string& budget, bool by_seconds) {
+  std::vector<plot::Line> all;
   for (const Row& row : rows) {
     if (row.seeds.empty() || row.line.method == "none" || (row.line.budget != budget && row.line.budget != "none")) continue;
-    plot::Series s;
+    plot::Line s;
     s.name = row.line.name();
     const std::size_t points = row.seeds[0].dev.size();
     for (std::size_t i = 0; i <= points; ++i) {
@@ -210,11 +210,11 @@ std::vector<plot::Series> curves(const std::vector<Row>& rows, const std::string
   }
   return all;
 }
-std::vector<plot::Series> loss_curves(const std::vector<Row>& rows, const std::string& budget) {
-  std::vector<plot::Series> all;
+std::vector<plot::Line> loss_curves(const std::vector<Row>& rows, const std::string& budget) {
+  std::vector<plot::Line> all;
   for (const Row& row : rows) {
     if (row.seeds.empty() || row.line.method == "none" || (row.line.budget != budget && row.line.budget != "none")) continue;
-    plot::Series s;
+    plot::Line s;
     s.name = row.line.name();
     const std::size_t steps = row.seeds[0].losses.size(), each = std::max<std::size_t>(1, steps / 20);
     for (std::size_t from = 0; from + each <= steps; from += each) {
@@ -324,11 +324,11 @@ void write_report(const Plan& plan) {
     bool some = false;
     for (const Row& r : rows) some |= r.tested() && r.line.budget == budget;
     if (!some) continue;
-    d.figure("dev-steps-" + budget, plot::lines(curves(rows, budget, false), {.title = "dev " + std::string(primary) + ", " + budget + " %", .x_label = "steps", .y_label = primary}),
+    d.figure("dev-steps-" + budget, plot::lines({.title = "dev " + std::string(primary) + ", " + budget + " %", .x = {"steps"}, .y = {primary}}, curves(rows, budget, false)),
              "Dev metric against steps at " + budget + " %: mean over the seeds, with the range between the lowest and the highest.");
-    d.figure("dev-seconds-" + budget, plot::lines(curves(rows, budget, true), {.title = "dev " + std::string(primary) + ", " + budget + " %", .x_label = "seconds of training", .y_label = primary}),
+    d.figure("dev-seconds-" + budget, plot::lines({.title = "dev " + std::string(primary) + ", " + budget + " %", .x = {"seconds of training"}, .y = {primary}}, curves(rows, budget, true)),
              "The same against seconds of training (" + std::to_string(s.threads) + " thread(s) a run; other runs may have been beside it).");
-    d.figure("loss-" + budget, plot::lines(loss_curves(rows, budget), {.title = "training loss, " + budget + " %", .x_label = "steps", .y_label = "loss"}), "Training loss, means over twentieths of a run.");
+    d.figure("loss-" + budget, plot::lines({.title = "training loss, " + budget + " %", .x = {"steps"}, .y = {"loss"}}, loss_curves(rows, budget)), "Training loss, means over twentieths of a run.");
   }
 
   // --- stability

@@ -55,9 +55,9 @@ Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, con
 struct RetrievalOptions {
   Index query_length = 64, document_length = 256;
   Index depth = 100;               // results per query
-  std::vector<Index> documents{};  // search among these rows only (empty: all), for evaluations that should not take long
   std::FILE* progress = nullptr;
   Index threads = 0;               // for tokenising (0: all cores)
+  std::vector<Index> documents{};  // search among these rows only (empty: all), for evaluations that should not take long
 };
 
 // Retrieval over a collection, tokenised once: index() encodes its documents with a model, search() then answers those queries that have
