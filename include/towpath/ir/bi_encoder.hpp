@@ -12,7 +12,6 @@
 
 #include <memory>
 #include <string>
-#include <sys/stat.h>
 
 namespace towpath {
 
@@ -105,28 +104,12 @@ struct BiEncoder {
       Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                             // dq = ds p
       op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                          // dp = dsᵀ q
       if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
-      if constexpr (Pooling::only_firsts) {
-        clear_empty(saved.all, d);
-        return d;
-      } else {
-        View<Env> states;
-        if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
-        return Pooling::template backward<Env>(env, d, states, saved.all);                                          // [T, H]
-      }
-    }
-    // A sequence without tokens has an embedding of zeros and gives no gradient.
-    static void clear_empty(const Sequences& s, Tensor<Env>& rows) {
-      for (Index i = 0; i < s.count(); ++i)
-        if (s.length(i) == 0) Env::Space::clear(rows.writable().row(i), static_cast<std::size_t>(rows.columns()) * sizeof(typename Env::Scalar));
-    }
-    static Tensor<Env> pool(Env& env, View<Env> states, const Sequences& sequences) {
-      if constexpr (!Pooling::only_firsts) return Pooling::template forward<Env>(env, states, sequences);
-      Tensor<Env> pooled = op::copy<Env>(env, states);  // the encoder has given these rows alone
-      clear_empty(sequences, pooled);
-      return pooled;
+      View<Env> states;
+      if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
+      return pool_backward<Pooling, Env>(env, std::move(d), states, saved.all);                                     // [T, H]
     }
     Tensor<Env> embed(Env& env, View<Env> states, const Sequences& sequences, Tensor<Env>& norms) const {
-      Tensor<Env> pooled = pool(env, states, sequences);
+      Tensor<Env> pooled = pool<Pooling, Env>(env, states, sequences);
       if constexpr (Similarity::normalises) return op::normalise_rows<Env>(env, pooled, norms);
       else return pooled;
     }
@@ -203,8 +186,7 @@ Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, s
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
 void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::found_beside(const std::string& folder) {
-  struct stat s;
-  if (::stat((folder + "/vocab.txt").c_str(), &s) == 0) tokenizer = std::make_shared<WordPiece>(folder);
+  if (auto words = words_in(folder)) tokenizer = std::move(words);
 }
 
 }  // namespace towpath

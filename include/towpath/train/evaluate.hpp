@@ -26,23 +26,20 @@ struct EncodeTally {
   Index tokens = 0, truncated = 0;
 };
 
-// The embeddings of many texts, [texts, H] in the order given. They go through the model longest first, in batches of about the same number
-// of tokens; a text's embedding does not depend on what else is in its batch beyond rounding.
-template <class Model, class Env>
-Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, const Pieces& texts, const EncodeOptions& options = {},
-                       EncodeTally* tally = nullptr) {
-  Tensor<Env> all(texts.count(), Model::hidden);
-  Progress progress("encode", texts.count(), options.progress);
+// f(tokens) -> [sequences, width] for all batches, as one matrix whose row i belongs to text (or pair) i.
+template <Index width, class Env, class F>
+Tensor<Env> through_all(LongestFirst& batches, const char* what, std::FILE* shown, Index ahead, const F& f, EncodeTally* tally = nullptr) {
+  Tensor<Env> all(batches.count(), width);
+  Progress progress(what, batches.count(), shown);
   EncodeTally count;
   Index done = 0;
   Stopwatch watch;
-  LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
-  Ahead parts([&] { return batches.next(); }, options.ahead);
+  Ahead parts([&] { return batches.next(); }, ahead);
   while (const auto part = parts.next()) {
-    const Tensor<Env> rows = model.encode(env, part->tokens);
+    const Tensor<Env> rows = f(part->tokens);
     for (std::size_t i = 0; i < part->rows.size(); ++i)
       Env::Space::copy(all.writable().row(part->rows[i]), rows.view().row(static_cast<Index>(i)),
-                       static_cast<std::size_t>(Model::hidden) * sizeof(typename Env::Scalar));
+                       static_cast<std::size_t>(width) * sizeof(typename Env::Scalar));
     count.tokens += part->tokens.tokens();
     count.truncated += part->truncated;
     done += static_cast<Index>(part->rows.size());
@@ -50,6 +47,16 @@ Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, con
   }
   if (tally) *tally = count;
   return all;
+}
+
+// The embeddings of many texts, [texts, H] in the order given. They go through the model longest first, in batches of about the same number
+// of tokens; a text's embedding does not depend on what else is in its batch beyond rounding.
+template <class Model, class Env>
+Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, const Pieces& texts, const EncodeOptions& options = {},
+                       EncodeTally* tally = nullptr) {
+  LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
+  return through_all<Model::hidden, Env>(batches, "encode", options.progress, options.ahead,
+                                         [&](const Ragged& tokens) { return model.encode(env, tokens); }, tally);
 }
 
 struct RetrievalOptions {

@@ -35,19 +35,20 @@ struct LoopOptions {
 // How a batch goes through a model in training: as it is. (Another way: train/frozen_states.hpp.)
 struct Straight {
   template <class Pass, class Model, class Env>
-  auto forward(const Model& model, Env& env, const Batch& batch, typename Model::template Saved<Pass>& saved) const {
+  auto forward(const Model& model, Env& env, const typename Model::Input& batch, typename Model::template Saved<Pass>& saved) const {
     return model.forward(env, batch, saved);
   }
   template <class Pass, class Model, class Env>
-  void backward(const Model& model, Env& env, View<Env> dscores, const Batch& batch,
+  void backward(const Model& model, Env& env, View<Env> dscores, const typename Model::Input& batch,
                 typename Model::template Saved<Pass>& saved, typename Model::Grads& g) const {
     model.backward(env, dscores, batch, saved, g);
   }
 };
 
-// The training loop: batches of `sampler` in the order of (seed, epoch), loss, backward, clipping, AdamW with linear warm-up and decay; after
-// each epoch, and every evaluate_every steps, `evaluate(state)` gives the dev metric (larger is better), and at the end the model has the
-// weights that were best by it. A run that stopped goes on from its last saved state and ends with the same bits as one that did not.
+// The training loop: batches of `sampler` in the order of (seed, epoch), loss, backward, clipping, AdamW with linear warm-up and decay. A
+// BiEncoder takes the batches of Triples or a Sampler, a CrossEncoder those of AsPairs. After each epoch, and every evaluate_every steps,
+// `evaluate(state)` gives the dev metric (larger is better), and at the end the model has the weights that were best by it. A run that
+// stopped goes on from its last saved state and ends with the same bits as one that did not.
 // A loss that is not finite ends the run with a sentence. The sampler is constant, since another thread makes the next batches from it.
 template <class Model, class Env, class Sampler, class LossFunction, class Evaluate, class Way = Straight>
 TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& sampler, const LossFunction& loss, const LoopOptions& options,
@@ -101,7 +102,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
     const auto epoch = sampler.epoch(state.epoch);
     const Index batches = epoch.count();
     Ahead made(
-        [&epoch, next = state.batch]() mutable -> std::optional<Batch> {
+        [&epoch, next = state.batch]() mutable -> std::optional<typename Model::Input> {
           if (next >= epoch.count()) return std::nullopt;
           return epoch.batch(next++);
         },
@@ -110,7 +111,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
     Index summed = 0;
     while (state.batch < batches) {
       if (summed == 0) zero(grads);
-      const Batch batch = *made.next();
+      const typename Model::Input batch = *made.next();
       const auto scores = way.template forward<Pass>(model, env, batch, saved);
       const auto l = loss(scores);
       if (!std::isfinite(l.value))
@@ -120,7 +121,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
       sum += l.value;
       ++summed;
       ++state.batch;
-      state.tokens += batch.queries.tokens() + batch.passages.tokens();
+      state.tokens += batch.tokens();
       if (summed == options.accumulate || state.batch == batches) {
         const double mean = 1.0 / static_cast<double>(summed);
         const double norm = mean * gradient_norm<Model>(env, grads);
