@@ -1,9 +1,10 @@
 // The layer, written as what it is: equations between parts. Each alias below is one line of
 //
-//   q, k, v = x Wᵀ + b + Σ deltas                       at::Query, at::Key, at::Value, at::KeysValues
-//   a = Post( drop( SA(q,k,v) W_oᵀ + b_o + Σ deltas ) ) + Σ B(x)      at::AttentionOutput, at::PostAttention, at::BesideAttention
+//   q, k, v = x Wᵀ + b + Σ deltas                       at::Query, at::Key, at::Value, at::KeysValues, then at::Keys, at::Values
+//   a = Post( drop( SA(q,k,v) W_oᵀ + b_o + Σ deltas ) ) + Σ B(x)      at::Context, at::AttentionOutput, at::PostAttention, at::BesideAttention
 //   u = After( Norm(x + a) ) + Σ B(x)                   at::PostAttentionNorm, at::OutsideAttention
-//   f = Post( drop( g ⊙ act(u W_iᵀ + b_i + Σ) W_fᵀ + b_f + Σ ) ) + Σ B(u)   at::FfnIn, at::FfnHidden, at::FfnOut, at::PostFfn, at::BesideFfn
+//   f = Post( drop( H( act( I( u W_iᵀ + b_i + Σ ) ) ) W_fᵀ + b_f + Σ ) ) + Σ B(u)
+//                                                       at::FfnIn, at::FfnArgument (I), at::FfnHidden (H), at::FfnOut, at::PostFfn, at::BesideFfn
 //   y = After( Norm(u + f) ) + Σ B(u) + Σ B(x)          at::PostFfnNorm, at::OutsideFfn, at::OutsideLayer
 //
 // (BERT's post-norm order.) What is kept for backward and where backward stops follows from the parts:
@@ -34,8 +35,8 @@ namespace towpath {
 
 namespace detail {
 struct LayerHost {
-  using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::FfnHidden,
-                      at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn, at::PostAttentionNorm, at::PostFfnNorm,
+  using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::Keys,
+                      at::Values, at::Context, at::FfnArgument, at::FfnHidden, at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn, at::PostAttentionNorm, at::PostFfnNorm,
                       at::OutsideAttention, at::OutsideFfn, at::OutsideLayer, at::Outside, at::Biases, at::Norms, at::Weights>;
 };
 
@@ -68,14 +69,15 @@ struct LayerParts {
   template <fixed_string name>
   using Norm = Under<name, LayerNorm<Shape, norms, norms || biases>>;
 
-  using SA = SelfAttention<Shape::heads, Projection<at::Query, H, H>, Projection<at::Key, H, H>, Projection<at::Value, H, H>,
-                           typename PrefixIn<At<at::KeysValues, H>>::type>;
-  using AttentionSub = Plus<Follow<List<SA, Dropped<Projection<at::AttentionOutput, H, H>>>, At<at::PostAttention, H, H>>,
+  using SA = SelfAttention<Shape::heads, Projection<at::Query, H, H>, Follow<List<Projection<at::Key, H, H>>, At<at::Keys, H>>,
+                           Follow<List<Projection<at::Value, H, H>>, At<at::Values, H>>, typename PrefixIn<At<at::KeysValues, H>>::type>;
+  using AttentionSub = Plus<Follow<List<SA>, At<at::Context, H>, List<Dropped<Projection<at::AttentionOutput, H, H>>>, At<at::PostAttention, H, H>>,
                             At<at::BesideAttention, H, H>>;                                                        // a
   using Lower = Plus<Follow<List<AddNorm<AttentionSub, Norm<"attention.output.LayerNorm">>>, At<at::PostAttentionNorm, H, H>>,
                      At<at::OutsideAttention, H, H>>;                                                              // u
 
-  using Hidden = Follow<List<Activated<Projection<at::FfnIn, H, F>, typename Shape::Activation, F>>, At<at::FfnHidden, F>>;
+  using Argument = Follow<List<Projection<at::FfnIn, H, F>>, At<at::FfnArgument, F>>;
+  using Hidden = Follow<List<Activated<Argument, typename Shape::Activation, F>>, At<at::FfnHidden, F>>;
   using FfnSub = Plus<Follow<List<FeedForward<Hidden, Dropped<Projection<at::FfnOut, F, H>>>>, At<at::PostFfn, H, H>>, At<at::BesideFfn, H, H>>;  // f
   using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm">>>, At<at::PostFfnNorm, H, H>>, At<at::OutsideFfn, H, H>>;
 

@@ -38,7 +38,9 @@ struct AdapterOptions {
 
   template <class... S>
   static consteval bool fit(List<S...>) {
-    return ((S::rule == at::Rule::branch || (S::rule == at::Rule::sequence && !std::is_same_v<S, at::FfnHidden>)) && ...);
+    return ((S::rule == at::Rule::branch || std::is_same_v<S, at::PostAttention> || std::is_same_v<S, at::PostFfn> ||
+             std::is_same_v<S, at::PostAttentionNorm> || std::is_same_v<S, at::PostFfnNorm>) &&
+            ...);
   }
 };
 }  // namespace detail

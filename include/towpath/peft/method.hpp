@@ -1,6 +1,7 @@
 // A method is a struct that names its sites and, for each, a module:
 //   using sites = Sites<at::Query, at::Value>;
-//   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width for at::FfnHidden and at::KeysValues)
+//   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width where it does not change: at::KeysValues, Keys,
+//                                                                                  Values, Context, FfnArgument, FfnHidden)
 // BitFit, full tuning and their like attach nothing: they claim at::Biases, at::Norms, at::Weights and flip existing leaves.
 #pragma once
 
@@ -62,7 +63,7 @@ template <class Host, class M, class Site>
 consteval bool check_offer() {
   static_assert(list::contains<Site, typename Host::offers>,
                 "[towpath] a method claims a site that this level does not have. A TransformerLayer offers at::Query, Key, Value, "
-                "AttentionOutput, FfnIn, FfnOut, KeysValues, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
+                "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
                 "PostAttentionNorm, PostFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
                 "at::OutsideModel, Biases, Norms, Weights");
   return true;

@@ -33,7 +33,13 @@ TOWPATH_SITE(FfnIn, delta, "intermediate.dense");
 TOWPATH_SITE(FfnOut, delta, "output.dense");
 // K = [P_k; K], V = [P_v; V]: one owner
 TOWPATH_SITE(KeysValues, owner, "attention.self");
-// a = g ⊙ act(u): the hidden units of the feed-forward network
+// k = A_n(… A_1(K(x))), the same for v: the keys and values themselves, deltas included
+TOWPATH_SITE(Keys, sequence, "attention.self.key");
+TOWPATH_SITE(Values, sequence, "attention.self.value");
+// what attention gives to its output projection
+TOWPATH_SITE(Context, sequence, "attention.output.dense");
+// act(A(u W_iᵀ + b_i)) and A(act(u W_iᵀ + b_i)): the units of the feed-forward network before and after their function
+TOWPATH_SITE(FfnArgument, sequence, "intermediate.dense");
 TOWPATH_SITE(FfnHidden, sequence, "intermediate");
 // s = Sub(x) + Σ B(x), before residual and norm
 TOWPATH_SITE(BesideAttention, branch, "attention");

@@ -1,0 +1,152 @@
+"""Makes tuning_<method>.safetensors for methods that peft or the adapters library has: the same ten steps as tuning.py's, on the
+same backbone and batches, computed by that library's own modules.
+
+    python tuning_libraries.py OUTDIR [METHOD…]      (torch, transformers, peft, adapters, safetensors; a minute on one core)
+
+A method is a function that puts the library's modules into a model and says which of our tensors is which of its parameters:
+{our name: (parameter, view of it)}.
+"""
+import sys
+from functools import partial
+from pathlib import Path
+
+import adapters
+import peft
+import torch
+from adapters import configuration as hub
+
+import tuning
+from tuning import DECAY, FFN, HIDDEN, LAYERS, PREFIX, RANK, RATE, STEPS, batches, build, draw, pooled, save
+
+whole = lambda p: p
+row = lambda p: p.view(-1)                                                 # [n, 1] and [1, n] are a row of n
+
+
+def only(model, names):                                                    # the parameters of the backbone stay as they are
+    model.requires_grad_(False)
+    for p, _ in names.values():
+        p.requires_grad_(True)
+    return model, names
+
+
+def in_hub(model, config, dtype):
+    adapters.init(model)
+    model.add_adapter("a", config=config)
+    model.set_active_adapters("a")
+    return model.to(dtype)
+
+
+# --- the methods ------------------------------------------------------------------------------------------------------
+def ia3_peft(model, dtype):
+    """peft's default for BERT, in which "output.dense" also means attention.output.dense."""
+    peft.inject_adapter_in_model(peft.IA3Config(target_modules=["key", "value", "output.dense"], feedforward_modules=["output.dense"]), model)
+    model.to(dtype)
+    names = {}
+    for n, layer in enumerate(model.encoder.layer):
+        for name, part in (("attention.self.key", layer.attention.self.key), ("attention.self.value", layer.attention.self.value),
+                           ("attention.output.dense", layer.attention.output.dense), ("intermediate", layer.output.dense)):
+            names[f"encoder.layer.{n}.{name}.ia3_l"] = (part.ia3_l["default"], row)
+    return only(model, names)
+
+
+def ia3_hub(model, dtype):
+    in_hub(model, hub.IA3Config(), dtype)
+    names = {}
+    for n, layer in enumerate(model.encoder.layer):
+        for name, part in (("attention.self.key", layer.attention.self.key), ("attention.self.value", layer.attention.self.value),
+                           ("intermediate.dense", layer.intermediate.dense)):
+            names[f"encoder.layer.{n}.{name}.ia3_l"] = (part.loras["a"].lora_B, row)
+    return only(model, names)
+
+
+def linear(names, ours, module):
+    names[f"{ours}.weight"], names[f"{ours}.bias"] = (module.weight, whole), (module.bias, whole)
+
+
+def bottlenecks(model, sites):
+    names = {}
+    for n, layer in enumerate(model.encoder.layer):
+        for ours, part in sites(layer):
+            a = part.adapters["a"]
+            linear(names, f"encoder.layer.{n}.{ours}_down", a.adapter_down[0])
+            linear(names, f"encoder.layer.{n}.{ours}_up", a.adapter_up)
+    return names
+
+
+def houlsby(model, dtype):
+    in_hub(model, hub.DoubleSeqBnConfig(reduction_factor=HIDDEN // RANK), dtype)
+    return only(model, bottlenecks(model, lambda layer: (("attention.output.adapter", layer.attention.output), ("output.adapter", layer.output))))
+
+
+def pfeiffer(model, dtype):
+    in_hub(model, hub.SeqBnConfig(reduction_factor=HIDDEN // RANK), dtype)
+    return only(model, bottlenecks(model, lambda layer: (("output.around.adapter", layer.output),)))
+
+
+def flat_prefix(model):
+    table = model.prefix_tuning.prefix_tunings["a"]["self_prefix"].control_trans
+    return {f"encoder.layer.{n}.attention.self.prefix_{what}":
+            (table, lambda p, at=2 * n + k: p.view(PREFIX, 2 * LAYERS, HIDDEN)[:, at])
+            for n in range(LAYERS) for k, what in enumerate(("key", "value"))}
+
+
+def mam(model, dtype):
+    in_hub(model, hub.ConfigUnion(hub.PrefixTuningConfig(flat=True, prefix_length=PREFIX), hub.ParBnConfig(reduction_factor=HIDDEN // RANK)), dtype)
+    return only(model, flat_prefix(model) | bottlenecks(model, lambda layer: (("intermediate.parallel", layer.output),)))
+
+
+METHODS = {"ia3-peft": ia3_peft, "ia3-hub": ia3_hub, "houlsby": houlsby, "pfeiffer": pfeiffer, "mam": mam}
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+def info_nce(model, batch):
+    q, p = (torch.nn.functional.normalize(pooled(*tuning.encode(model, side), "mean"), dim=1) for side in batch)
+    s = q @ p.T / tuning.TEMPERATURE
+    return torch.nn.functional.cross_entropy(s, torch.arange(len(s)))
+
+
+def train(method, weights, dtype, seed):
+    model, names = METHODS[method](build(weights, dtype), dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, (p, view) in names.items():
+            value = draw(generator, view(p).shape, 1.0 if name.endswith("ia3_l") else 0.0, 0.1)
+            view(p).copy_(value)
+    plain = {id(p) for n, (p, _) in names.items() if n.endswith("bias")}
+    every = {id(p): p for p, _ in names.values()}
+    adam = torch.optim.AdamW([{"params": [p for i, p in every.items() if i not in plain], "weight_decay": DECAY},
+                              {"params": [p for i, p in every.items() if i in plain], "weight_decay": 0.0}],
+                             lr=RATE, betas=(0.9, 0.999), eps=1e-8)
+    read = lambda of: {n: view(of(p)).detach().clone() for n, (p, view) in names.items()}
+    initial, losses, gradients = read(whole), [], None
+    for batch in batches():
+        adam.zero_grad()
+        loss = getattr(model, "towpath_loss", info_nce)(model, batch)
+        loss.backward()
+        losses.append(loss.detach())
+        gradients = gradients or read(lambda p: p.grad)
+        adam.step()
+    return initial, torch.stack(losses), gradients, read(whole)
+
+
+def main(out, chosen):
+    torch.set_num_threads(1)
+    weights = tuning.backbone_weights()
+    for method in chosen or METHODS:
+        for seed in range(10, 60):                                         # the first at which no ReLU is dead
+            initial, losses, gradients, final = train(method, weights, torch.float64, seed)
+            if all((g != 0).all() for g in gradients.values()):
+                break
+        tensors = {"losses": losses}
+        for kind, values in (("init", initial), ("grad", gradients), ("final", final)):
+            tensors |= {f"{kind}.{name}": value for name, value in values.items()}
+        save(tensors, out / f"tuning_{method}.safetensors")
+        _, l32, g32, f32 = train(method, weights, torch.float32, seed)
+        worst = lambda a, b: max(((a[n] - b[n]).norm() / b[n].norm()).item() for n in b)
+        print(f"{method:12}seed {seed}{sum(w.numel() for w in initial.values()):6} weights   float32 strays by: losses {((l32 - losses) / losses).abs().max():.1e}"
+              f"  gradients {worst(g32, gradients):.1e}  final {worst(f32, final):.1e}   zeros in gradients"
+              f" {sum((g == 0).sum().item() for g in gradients.values())}   losses {losses[0]:.4f} -> {losses[-1]:.4f}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
