@@ -23,13 +23,14 @@ struct BertHost {
 // Names are Hugging Face's BertModel's: embeddings.…, encoder.layer.<n>.….
 template <class Shape, class Stack, class... Methods>
 struct Bert {
-  static_assert(detail::check_methods<detail::BertHost, Methods...>());
-  static constexpr bool tables = (claims<Methods, at::Weights> || ...), norms = (claims<Methods, at::Norms> || ...),
-                        biases = (claims<Methods, at::Biases> || ...);
+  using Given = detail::Parts<Methods...>;
+  static_assert(detail::check_methods<detail::BertHost>(Given{}));
+  static constexpr bool tables = detail::any_claims<at::Weights, Given>, norms = detail::any_claims<at::Norms, Given>,
+                        biases = detail::any_claims<at::Biases, Given>;
   using shape = Shape;
   using Embedding = BertEmbeddings<Shape, tables, norms, norms || biases>;
   template <class Site>
-  using At = typename detail::Attached<Site, List<Methods...>, Shape::hidden, Shape::hidden>::list;
+  using At = typename detail::Attached<Site, Given, Shape::hidden, Shape::hidden>::list;
   using Encoder = typename detail::BesideAll<Under<"layer", Stack>, list::join<At<at::OutsideModel>, At<at::Outside>>>::type;
   static constexpr bool trains = Embedding::trains || Encoder::trains;
   static constexpr Index layers = Stack::layers, hidden = Shape::hidden;

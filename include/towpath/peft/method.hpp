@@ -64,7 +64,7 @@ consteval bool check_offer() {
   static_assert(list::contains<Site, typename Host::offers>,
                 "[towpath] a method claims a site that this level does not have. A TransformerLayer offers at::Query, Key, Value, "
                 "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
-                "PostAttentionNorm, PostFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
+                "PostAttentionNorm, PostFfnNorm, AroundAttentionNorm, AroundFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
                 "at::OutsideModel, Biases, Norms, Weights");
   return true;
 }
@@ -130,7 +130,7 @@ consteval bool check_names() {
   else return true;
 }
 template <class Host, class... Methods>
-consteval bool check_methods() {
+consteval bool check_methods(List<Methods...>) {
   if constexpr ((check_method<Host, Methods>() && ...)) {
     if constexpr (sizeof...(Methods) > 1) return check_together<Methods...>() && check_names<Methods...>();
     return true;
@@ -138,6 +138,11 @@ consteval bool check_methods() {
   return false;
 }
 }  // namespace detail
+
+// Together<A, B, …>: several methods under one name, wherever one may stand; for an alias (MAM). It is not a method itself: a layer sees
+// its parts.
+template <class... Parts>
+struct Together {};
 
 // Tagged<"b", Method>: the same method once more, its parameters one step further down (… .b.lora_A.weight).
 template <fixed_string name, class M>
@@ -153,5 +158,28 @@ struct Tagged {
     }
   };
 };
+
+namespace detail {
+template <class M>
+struct PartsOf {
+  using list = List<M>;
+};
+template <class... Ms>
+struct PartsOf<Together<Ms...>> {
+  using list = list::join<typename PartsOf<Ms>::list...>;
+};
+template <fixed_string name, class... Ms>
+struct PartsOf<Tagged<name, Together<Ms...>>> {
+  using list = list::join<typename PartsOf<Tagged<name, Ms>>::list...>;
+};
+// A pack of methods with every Together taken apart.
+template <class... Methods>
+using Parts = list::join<typename PartsOf<Methods>::list...>;
+
+template <class Site, class Methods>
+inline constexpr bool any_claims = false;
+template <class Site, class... Methods>
+inline constexpr bool any_claims<Site, List<Methods...>> = (claims<Methods, Site> || ...);
+}  // namespace detail
 
 }  // namespace towpath

@@ -50,6 +50,10 @@ TOWPATH_SITE(PostFfn, sequence, "output");
 // after the norm
 TOWPATH_SITE(PostAttentionNorm, sequence, "attention.output.after");
 TOWPATH_SITE(PostFfnNorm, sequence, "output.after");
+// Norm(s + Σ B(Norm(s))), s being the sum of residual and sub-layer: the branch reads what the norm gives, is added to what it got, and
+// the norm is applied once more
+TOWPATH_SITE(AroundAttentionNorm, branch, "attention.output.around");
+TOWPATH_SITE(AroundFfnNorm, branch, "output.around");
 // z = Norm(x + s) + Σ B(x): the pathway's places, round a sub-layer, a layer, the whole stack; Outside is whichever its host has
 TOWPATH_SITE(OutsideAttention, branch, "attention");
 TOWPATH_SITE(OutsideFfn, branch, "output");

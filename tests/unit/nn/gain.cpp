@@ -26,7 +26,8 @@ TEST_CASE("each column times its factor; at the start, of one") {
 }
 
 TEST_CASE("the factors are named as the user says") {
-  const auto list = leaves<M, Env>(M{});
+  const M m;
+  const auto list = leaves<M, Env>(m);
   REQUIRE(list.size() == 1);
   CHECK((list[0].name == "gain" && list[0].trains && list[0].columns() == 4));
 }
