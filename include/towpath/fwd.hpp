@@ -55,6 +55,8 @@ template <Index Rank, class... Options>
 struct Adapter;
 template <Index Length, class... Options>
 struct Prefix;
+template <Index Length>
+struct Prompt;
 template <class... S>
 struct Ia3;
 template <class... Parts>

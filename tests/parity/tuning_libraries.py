@@ -16,7 +16,9 @@ import torch
 from adapters import configuration as hub
 
 import tuning
-from tuning import DECAY, FFN, HIDDEN, LAYERS, PREFIX, RANK, RATE, STEPS, batches, build, draw, pooled, save
+from tuning import DECAY, HIDDEN, LAYERS, PREFIX, RANK, RATE, batches, build, draw, save
+
+PROMPT, UNITS = 3, 6
 
 whole = lambda p: p
 row = lambda p: p.view(-1)                                                 # [n, 1] and [1, n] are a row of n
@@ -95,16 +97,54 @@ def mam(model, dtype):
     return only(model, flat_prefix(model) | bottlenecks(model, lambda layer: (("intermediate.parallel", layer.output),)))
 
 
-METHODS = {"ia3-peft": ia3_peft, "ia3-hub": ia3_hub, "houlsby": houlsby, "pfeiffer": pfeiffer, "mam": mam}
+class PerLayer(torch.nn.Module):
+    """peft's own network, one for each layer, where the adapters library's group has its prefix."""
+    def __init__(self, encoders):
+        super().__init__()
+        self.encoders = torch.nn.ModuleList(encoders)
+
+    def forward(self, batch):
+        tables = [e(torch.arange(PREFIX)).view(PREFIX, 2, tuning.HEADS, -1).permute(1, 2, 0, 3) for e in self.encoders]   # [2, heads, rows, width]
+        return [t.unsqueeze(1).expand(-1, batch, -1, -1, -1) for t in tables]
+
+
+def prefix_mlp(model, dtype):
+    in_hub(model, hub.PrefixTuningConfig(flat=True, prefix_length=PREFIX), dtype)
+    config = peft.PrefixTuningConfig(num_virtual_tokens=PREFIX, token_dim=HIDDEN, num_layers=1, num_attention_heads=tuning.HEADS,
+                                     num_transformer_submodules=1, encoder_hidden_size=UNITS, prefix_projection=True)
+    encoders = [peft.PrefixEncoder(config).to(dtype) for _ in range(LAYERS)]
+    model.prefix_tuning.prefix_tunings["a"]["self_prefix"] = PerLayer(encoders)
+    names = {}
+    for n, e in enumerate(encoders):
+        at = f"encoder.layer.{n}.attention.self.prefix_"
+        names[at + "embedding"] = (e.embedding.weight, whole)
+        linear(names, at + "down", e.transform[0])
+        linear(names, at + "up", e.transform[2])
+    return only(model, names)
+
+
+class WithoutPrompt(torch.nn.Module):
+    """The states of the words alone."""
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, **inputs):
+        out = self.model(**inputs)
+        out.last_hidden_state = out.last_hidden_state[:, PROMPT:]
+        return out
+
+
+def prompt(model, dtype):
+    tuned = peft.get_peft_model(model, peft.PromptTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=PROMPT)).to(dtype)
+    return only(WithoutPrompt(tuned), {"embeddings.prompt_embeddings": (tuned.prompt_encoder["default"].embedding.weight, whole)})
+
+
+METHODS = {"ia3-peft": ia3_peft, "ia3-hub": ia3_hub, "houlsby": houlsby, "pfeiffer": pfeiffer, "mam": mam, "prefix-mlp": prefix_mlp,
+           "prompt": prompt}
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
-def info_nce(model, batch):
-    q, p = (torch.nn.functional.normalize(pooled(*tuning.encode(model, side), "mean"), dim=1) for side in batch)
-    s = q @ p.T / tuning.TEMPERATURE
-    return torch.nn.functional.cross_entropy(s, torch.arange(len(s)))
-
-
 def train(method, weights, dtype, seed):
     model, names = METHODS[method](build(weights, dtype), dtype)
     generator = torch.Generator().manual_seed(seed)
@@ -121,7 +161,7 @@ def train(method, weights, dtype, seed):
     initial, losses, gradients = read(whole), [], None
     for batch in batches():
         adam.zero_grad()
-        loss = getattr(model, "towpath_loss", info_nce)(model, batch)
+        loss = tuning.info_nce(model, batch)
         loss.backward()
         losses.append(loss.detach())
         gradients = gradients or read(lambda p: p.grad)

@@ -1,7 +1,7 @@
 // A method is a struct that names its sites and, for each, a module:
 //   using sites = Sites<at::Query, at::Value>;
 //   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width where it does not change: at::KeysValues, Keys,
-//                                                                                  Values, Context, FfnArgument, FfnHidden)
+//                                                                                  Values, Context, FfnArgument, FfnHidden, InputTokens)
 // BitFit, full tuning and their like attach nothing: they claim at::Biases, at::Norms, at::Weights and flip existing leaves.
 #pragma once
 
@@ -65,7 +65,7 @@ consteval bool check_offer() {
                 "[towpath] a method claims a site that this level does not have. A TransformerLayer offers at::Query, Key, Value, "
                 "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
                 "PostAttentionNorm, PostFfnNorm, AroundAttentionNorm, AroundFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
-                "at::OutsideModel, Biases, Norms, Weights");
+                "at::OutsideModel, InputTokens, Biases, Norms, Weights");
   return true;
 }
 template <class Host, class M, class... S>
@@ -115,6 +115,8 @@ template <class... Methods>
 consteval bool check_together() {
   static_assert((std::size_t{claims<Methods, at::KeysValues>} + ... + 0) <= 1,
                 "[towpath] two methods claim at::KeysValues: keep one prefix, or put them in different Segments");
+  static_assert((std::size_t{claims<Methods, at::InputTokens>} + ... + 0) <= 1,
+                "[towpath] two methods claim at::InputTokens: keep one prompt, with the rows of both");
   constexpr bool full = (tunes_weights<Methods>(typename Methods::sites::list{}) || ...);
   static_assert(!full || (std::size_t{only_leaves<Methods>(typename Methods::sites::list{})} + ... + 0) <= 1,
                 "[towpath] FullTuning already trains every weight, bias and norm: drop the other method that tunes backbone parameters "

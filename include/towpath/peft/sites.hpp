@@ -60,6 +60,8 @@ TOWPATH_SITE(OutsideFfn, branch, "output");
 TOWPATH_SITE(OutsideLayer, branch, "");
 TOWPATH_SITE(OutsideModel, branch, "");
 TOWPATH_SITE(Outside, branch, "");
+// rows before the words of each sequence, below the whole model: one owner
+TOWPATH_SITE(InputTokens, owner, "");
 // no module: these make parameters of the backbone trainable
 TOWPATH_SITE(Biases, leaves, "");
 TOWPATH_SITE(Norms, leaves, "");
