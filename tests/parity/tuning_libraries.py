@@ -18,7 +18,7 @@ from adapters import configuration as hub
 import tuning
 from tuning import DECAY, HIDDEN, LAYERS, PREFIX, RANK, RATE, batches, build, draw, save
 
-PROMPT, UNITS = 3, 6
+PROMPT, UNITS, COMPACT = 3, 6, 8
 
 whole = lambda p: p
 row = lambda p: p.view(-1)                                                 # [n, 1] and [1, n] are a row of n
@@ -97,6 +97,21 @@ def mam(model, dtype):
     return only(model, flat_prefix(model) | bottlenecks(model, lambda layer: (("intermediate.parallel", layer.output),)))
 
 
+def compacter(model, dtype):
+    """Each projection with a rule of its own: see include/towpath/nn/phm.hpp."""
+    in_hub(model, hub.CompacterConfig(reduction_factor=HIDDEN // COMPACT, shared_phm_rule=False), dtype)
+    names = {}
+    for n, layer in enumerate(model.encoder.layer):
+        for site, part in (("attention.output", layer.attention.output), ("output", layer.output)):
+            a = part.adapters["a"]
+            for ours, phm in (("adapter_down", a.adapter_down[0]), ("adapter_up", a.adapter_up)):
+                at = f"encoder.layer.{n}.{site}.{ours}."
+                names[at + "phm_rule"] = (phm.phm_rule, lambda p: p.view(-1, p.shape[-1]))
+                names[at + "W_left"], names[at + "W_right"] = (phm.W_left, lambda p: p[:, :, 0]), (phm.W_right, lambda p: p[:, 0])
+                names[at + "bias"] = (phm.b, whole)
+    return only(model, names)
+
+
 class PerLayer(torch.nn.Module):
     """peft's own network, one for each layer, where the adapters library's group has its prefix."""
     def __init__(self, encoders):
@@ -141,7 +156,7 @@ def prompt(model, dtype):
 
 
 METHODS = {"ia3-peft": ia3_peft, "ia3-hub": ia3_hub, "houlsby": houlsby, "pfeiffer": pfeiffer, "mam": mam, "prefix-mlp": prefix_mlp,
-           "prompt": prompt}
+           "prompt": prompt, "compacter": compacter}
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -150,7 +165,7 @@ def train(method, weights, dtype, seed):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, (p, view) in names.items():
-            value = draw(generator, view(p).shape, 1.0 if name.endswith("ia3_l") else 0.0, 0.1)
+            value = draw(generator, view(p).shape, 1.0 if name.endswith("ia3_l") else 0.0, 0.5 if "phm_rule" in name or ".W_" in name else 0.1)
             view(p).copy_(value)
     plain = {id(p) for n, (p, _) in names.items() if n.endswith("bias")}
     every = {id(p): p for p, _ in names.values()}

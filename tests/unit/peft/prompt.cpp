@@ -23,10 +23,7 @@ TEST_CASE("gradients of prompts") {
   CHECK_GRADIENTS(Bert<Small, SmallStack<>, BitFit, Prompt<2>>);
 }
 
-TEST_CASE("a prompt's name and start") {
-  CHECK(names_of<WithPrompt<2>>() == Names{"embeddings.prompt_embeddings"});
-  CHECK(!starts_at_the_backbone<WithPrompt<2>>());
-}
+TEST_CASE("a prompt's name") { CHECK(names_of<WithPrompt<2>>() == Names{"embeddings.prompt_embeddings"}); }
 
 TEST_CASE("a prompt of words says what the words would: their rows, before the others, without their own result") {
   using Env = Cpu<float>;
