@@ -53,8 +53,14 @@ template <Index Rank, class... Options>
 struct LoRA;
 template <Index Rank, class... Options>
 struct Adapter;
-template <Index Length>
+template <Index Length, class... Options>
 struct Prefix;
+template <Index Length>
+struct Prompt;
+template <class... S>
+struct Ia3;
+template <class... Parts>
+struct Together;
 template <Index Rank, class F>
 struct Aside;
 template <class Module, class... S>

@@ -26,12 +26,15 @@ struct Start {
 namespace start {
 inline constexpr Start zeros{Start::Kind::constant, 0}, ones{Start::Kind::constant, 1};
 constexpr Start normal(float deviation) { return {Start::Kind::normal, deviation}; }
-// Kaiming-uniform with a = sqrt(5), torch.nn.Linear's: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
-constexpr Start kaiming(Index fan_in) {
-  float root = static_cast<float>(fan_in);  // Newton: std::sqrt is not constexpr
-  for (int i = 0; i < 40; ++i) root = 0.5f * (root + static_cast<float>(fan_in) / root);
+constexpr Start uniform_of(float square) {  // U(-1/√square, 1/√square)
+  float root = square;                      // Newton: std::sqrt is not constexpr
+  for (int i = 0; i < 40; ++i) root = 0.5f * (root + square / root);
   return {Start::Kind::uniform, 1.0f / root};
 }
+// Kaiming-uniform with a = sqrt(5), torch.nn.Linear's: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+constexpr Start kaiming(Index fan_in) { return uniform_of(static_cast<float>(fan_in)); }
+// Glorot-uniform: U(±sqrt(6 / (fan_in + fan_out))).
+constexpr Start glorot(Index fan_in, Index fan_out) { return uniform_of(static_cast<float>(fan_in + fan_out) / 6); }
 
 // Starting rules of a matrix as types, for modules that let their user choose; each from the number of inputs.
 struct Zeros {

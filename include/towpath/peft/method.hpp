@@ -1,6 +1,7 @@
 // A method is a struct that names its sites and, for each, a module:
 //   using sites = Sites<at::Query, at::Value>;
-//   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width for at::FfnHidden and at::KeysValues)
+//   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width where it does not change: at::KeysValues, Keys,
+//                                                                                  Values, Context, FfnArgument, FfnHidden, InputTokens)
 // BitFit, full tuning and their like attach nothing: they claim at::Biases, at::Norms, at::Weights and flip existing leaves.
 #pragma once
 
@@ -62,9 +63,9 @@ template <class Host, class M, class Site>
 consteval bool check_offer() {
   static_assert(list::contains<Site, typename Host::offers>,
                 "[towpath] a method claims a site that this level does not have. A TransformerLayer offers at::Query, Key, Value, "
-                "AttentionOutput, FfnIn, FfnOut, KeysValues, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
-                "PostAttentionNorm, PostFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
-                "at::OutsideModel, Biases, Norms, Weights");
+                "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
+                "PostAttentionNorm, PostFfnNorm, AroundAttentionNorm, AroundFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
+                "at::OutsideModel, InputTokens, Biases, Norms, Weights");
   return true;
 }
 template <class Host, class M, class... S>
@@ -114,6 +115,8 @@ template <class... Methods>
 consteval bool check_together() {
   static_assert((std::size_t{claims<Methods, at::KeysValues>} + ... + 0) <= 1,
                 "[towpath] two methods claim at::KeysValues: keep one prefix, or put them in different Segments");
+  static_assert((std::size_t{claims<Methods, at::InputTokens>} + ... + 0) <= 1,
+                "[towpath] two methods claim at::InputTokens: keep one prompt, with the rows of both");
   constexpr bool full = (tunes_weights<Methods>(typename Methods::sites::list{}) || ...);
   static_assert(!full || (std::size_t{only_leaves<Methods>(typename Methods::sites::list{})} + ... + 0) <= 1,
                 "[towpath] FullTuning already trains every weight, bias and norm: drop the other method that tunes backbone parameters "
@@ -129,7 +132,7 @@ consteval bool check_names() {
   else return true;
 }
 template <class Host, class... Methods>
-consteval bool check_methods() {
+consteval bool check_methods(List<Methods...>) {
   if constexpr ((check_method<Host, Methods>() && ...)) {
     if constexpr (sizeof...(Methods) > 1) return check_together<Methods...>() && check_names<Methods...>();
     return true;
@@ -137,6 +140,11 @@ consteval bool check_methods() {
   return false;
 }
 }  // namespace detail
+
+// Together<A, B, …>: several methods under one name, wherever one may stand; for an alias (MAM). It is not a method itself: a layer sees
+// its parts.
+template <class... Parts>
+struct Together {};
 
 // Tagged<"b", Method>: the same method once more, its parameters one step further down (… .b.lora_A.weight).
 template <fixed_string name, class M>
@@ -152,5 +160,28 @@ struct Tagged {
     }
   };
 };
+
+namespace detail {
+template <class M>
+struct PartsOf {
+  using list = List<M>;
+};
+template <class... Ms>
+struct PartsOf<Together<Ms...>> {
+  using list = list::join<typename PartsOf<Ms>::list...>;
+};
+template <fixed_string name, class... Ms>
+struct PartsOf<Tagged<name, Together<Ms...>>> {
+  using list = list::join<typename PartsOf<Tagged<name, Ms>>::list...>;
+};
+// A pack of methods with every Together taken apart.
+template <class... Methods>
+using Parts = list::join<typename PartsOf<Methods>::list...>;
+
+template <class Site, class Methods>
+inline constexpr bool any_claims = false;
+template <class Site, class... Methods>
+inline constexpr bool any_claims<Site, List<Methods...>> = (claims<Methods, Site> || ...);
+}  // namespace detail
 
 }  // namespace towpath
