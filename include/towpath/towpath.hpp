@@ -23,6 +23,7 @@
 #include "towpath/optim/clip.hpp"
 #include "towpath/optim/schedule.hpp"
 #include "towpath/peft/adapter.hpp"
+#include "towpath/peft/dora.hpp"
 #include "towpath/peft/full.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
