@@ -37,6 +37,8 @@ template <class... Repeats>
 struct Segments;
 template <class Main, class Branch>
 struct Beside;
+template <class Base, class M>
+struct Around;
 template <class M>
 struct Checkpoint;
 struct ClsPooling;
@@ -51,6 +53,8 @@ struct Bert;
 
 template <Index Rank, class... Options>
 struct LoRA;
+template <Index Rank, class... Options>
+struct DoRA;
 template <Index Rank, class... Options>
 struct Adapter;
 template <Index Length, class... Options>

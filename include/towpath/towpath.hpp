@@ -32,6 +32,7 @@
 #include "towpath/optim/schedule.hpp"
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/compacter.hpp"
+#include "towpath/peft/dora.hpp"
 #include "towpath/peft/full.hpp"
 #include "towpath/peft/ia3.hpp"
 #include "towpath/peft/lora.hpp"

@@ -2,6 +2,11 @@
 //   using sites = Sites<at::Query, at::Value>;
 //   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width where it does not change: at::KeysValues, Keys,
 //                                                                                  Values, Context, FfnArgument, FfnHidden, InputTokens)
+// It may also say how its module joins what is there already, where y = Main(x) + Module(x) is not it:
+//   template <class Main, class Branch> using Join = …;                           (at sites whose rule is delta or branch; needs_base: nn/around.hpp)
+// and how the trained module becomes part of a weight (peft/merge.hpp):
+//   static constexpr bool merges = true;
+//   template <class Site, class Env, class Trained> static void merge(Env&, const Trained&, Tensor<Env>& weight, Tensor<Env>& bias);
 // BitFit, full tuning and their like attach nothing: they claim at::Biases, at::Norms, at::Weights and flip existing leaves.
 #pragma once
 
@@ -27,6 +32,7 @@ struct Attach {
     using Base = typename M::template Module<Env, Site, widths...>;
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      if constexpr (requires { f.template whole<M, Site>(at, ms...); }) return f.template whole<M, Site>(at, ms...);  // asks for methods, not for leaves
       Base::visit(
           [&](const Path& name, auto tag, auto&... leaves) {
             tag.added = true;
@@ -38,6 +44,22 @@ struct Attach {
 };
 
 namespace detail {
+// How Method's module B is joined to what is at its site already: beside it, unless the method knows better.
+template <class M, class Main, class B>
+struct Join {
+  using type = Beside<Main, B>;
+};
+template <class M, class Main, class B>
+  requires requires { typename M::template Join<Main, B>; }
+struct Join<M, Main, B> {
+  using type = typename M::template Join<Main, B>;
+};
+template <class M>
+inline constexpr bool merges = [] {
+  if constexpr (requires { M::merges; }) return M::merges;
+  else return false;
+}();
+
 // The modules that Methods put at Site, in pack order, named after the site.
 template <class Site, class Methods, Index... widths>
 struct Attached;
@@ -57,6 +79,9 @@ struct BesideAll {
 };
 template <class Main, class B, class... Rest>
 struct BesideAll<Main, List<B, Rest...>> : BesideAll<Beside<Main, B>, List<Rest...>> {};
+template <class Main, fixed_string name, class M, class Site, Index... widths, class... Rest>
+struct BesideAll<Main, List<Under<name, Attach<M, Site, widths...>>, Rest...>>
+    : BesideAll<typename Join<M, Main, Under<name, Attach<M, Site, widths...>>>::type, List<Rest...>> {};
 
 // --- conflicts ---------------------------------------------------------------------------------------------------------
 template <class Host, class M, class Site>
@@ -151,6 +176,13 @@ template <fixed_string name, class M>
 struct Tagged {
   using family = Tagged<name, typename detail::FamilyOf<M>::type>;
   using sites = typename M::sites;
+  template <class Main, class Branch>
+  using Join = typename detail::Join<M, Main, Branch>::type;
+  static constexpr bool merges = detail::merges<M>;
+  template <class Site, class Env, class Trained>
+  static void merge(Env& env, const Trained& trained, Tensor<Env>& weight, Tensor<Env>& bias) {
+    M::template merge<Site>(env, trained, weight, bias);
+  }
   template <class Env, class Site, Index... widths>
   struct Module : M::template Module<Env, Site, widths...> {
     using Base = typename M::template Module<Env, Site, widths...>;
