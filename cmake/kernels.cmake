@@ -86,6 +86,7 @@ template void each_table<double>(const Machine&, void*, void (*)(void*, const Ta
 #include "towpath/io/config.hpp"
 #include "towpath/io/safetensors.hpp"
 #include "towpath/metric/ranking.hpp"
+#include "towpath/metric/significance.hpp"
 ]])
   file(CONFIGURE OUTPUT ${folder}/usual.cpp @ONLY CONTENT [[
 #define TOWPATH_KERNELS

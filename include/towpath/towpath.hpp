@@ -23,6 +23,7 @@
 #include "towpath/loss/margin_mse.hpp"
 #include "towpath/loss/rank_net.hpp"
 #include "towpath/metric/ranking.hpp"
+#include "towpath/metric/significance.hpp"
 #include "towpath/model/bert.hpp"
 #include "towpath/model/mlm_head.hpp"
 #include "towpath/nn/rehearse.hpp"

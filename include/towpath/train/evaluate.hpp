@@ -64,9 +64,10 @@ struct RetrievalOptions {
   Index depth = 100;               // results per query
   std::FILE* progress = nullptr;
   Index threads = 0;               // for tokenising (0: all cores)
+  std::vector<Index> documents{};  // search among these rows only (empty: all), for evaluations that should not take long
 };
 
-// Retrieval over a collection, tokenised once: index() encodes all documents with a model, search() then answers those queries that have
+// Retrieval over a collection, tokenised once: index() encodes its documents with a model, search() then answers those queries that have
 // judgements, exactly, with a run whose rows are the collection's.
 template <class Env>
 class Retrieval {
@@ -74,7 +75,8 @@ public:
   Retrieval(const Collection& collection, WordPiece words, const RetrievalOptions& options = {})
       : collection_(&collection), words_(std::move(words)), options_(options) {
     Threads threads(options.threads);
-    tokenise(documents_, words_, collection.documents.count(), [&](Index d) { return collection.documents[d]; }, threads);
+    const Index some = static_cast<Index>(options_.documents.size());
+    tokenise(documents_, words_, some ? some : collection.documents.count(), [&](Index d) { return collection.documents[row(d)]; }, threads);
   }
 
   const EncodeTally& tally() const { return tally_; }  // of the last index() and the searches after it
@@ -105,7 +107,7 @@ public:
       const auto found = index_.search_all(vectors.view().row_block(first, std::min(together, vectors.rows() - first)), options_.depth);
       for (std::size_t i = 0; i < found.size(); ++i) {
         auto& list = run.of[rows[static_cast<std::size_t>(first) + i]];
-        for (const Hit& hit : found[i]) list.push_back({hit.id, static_cast<Index>(list.size()) + 1, hit.score});
+        for (const Hit& hit : found[i]) list.push_back({row(hit.id), static_cast<Index>(list.size()) + 1, hit.score});
         run.ranked += 1;
         run.pairs += static_cast<Index>(list.size());
       }
@@ -117,6 +119,8 @@ public:
   }
 
 private:
+  Index row(Index d) const { return options_.documents.empty() ? d : options_.documents[static_cast<std::size_t>(d)]; }
+
   const Collection* collection_;
   WordPiece words_;
   RetrievalOptions options_;

@@ -22,6 +22,7 @@ namespace towpath {
 struct LoopOptions {
   Index epochs = 3;
   Index accumulate = 1;            // batches whose gradients are summed before a step
+  Index evaluate_every = 0;        // steps between evaluations (0: only after each epoch)
   double warmup = 0.1, clip = 1.0; // share of the steps; largest gradient norm (0: any)
   std::string state{};             // a file for the state of training (empty: none); written after every epoch and every save_seconds
   std::string identity{};          // what run this is; see save_training
@@ -46,9 +47,9 @@ struct Straight {
 };
 
 // The training loop: batches of `sampler` in the order of (seed, epoch), loss, backward, clipping, AdamW with linear warm-up and decay. A
-// BiEncoder takes the batches of Triples or a Sampler, a CrossEncoder those of AsPairs. After each epoch `evaluate()` gives the dev metric
-// (larger is better), and at the end the model has the weights that were best by it. A run that stopped goes on from its last saved state
-// and ends with the same bits as one that did not.
+// BiEncoder takes the batches of Triples or a Sampler, a CrossEncoder those of AsPairs. After each epoch, and every evaluate_every steps,
+// `evaluate(state)` gives the dev metric (larger is better), and at the end the model has the weights that were best by it. A run that
+// stopped goes on from its last saved state and ends with the same bits as one that did not.
 // A loss that is not finite ends the run with a sentence. The sampler is constant, since another thread makes the next batches from it.
 template <class Model, class Env, class Sampler, class LossFunction, class Evaluate, class Way = Straight>
 TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& sampler, const LossFunction& loss, const LoopOptions& options,
@@ -89,6 +90,20 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
   const Index tokens_before = state.tokens;
   double shown = state.losses.empty() ? 0 : state.losses.back();
   double evaluating = 0;
+  const auto judge = [&] {
+    const Stopwatch evaluation;
+    const double metric = evaluate(state);
+    evaluating += evaluation.seconds();
+    state.dev.push_back(metric);
+    state.dev_seconds.push_back(state.seconds);
+    state.dev_steps.push_back(static_cast<Index>(state.losses.size()));
+    if (metric > state.best) {
+      state.best = metric;
+      state.best_at = static_cast<Index>(state.dev.size()) - 1;
+      best.clear();
+      for (const auto& leaf : trained_leaves(model)) best.push_back(leaf.owned->copy());
+    }
+  };
 
   while (state.epoch < options.epochs) {
     const auto epoch = sampler.epoch(state.epoch);
@@ -119,10 +134,12 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
         const double norm = mean * gradient_norm<Model>(env, grads);
         adam.update(env, model, grads, schedule(static_cast<Index>(adam.steps())), mean * clip_factor(norm, options.clip));
         state.losses.push_back(sum * mean);
+        state.norms.push_back(norm);
         shown = state.losses.size() == 1 ? sum * mean : 0.95 * shown + 0.05 * sum * mean;
         sum = 0;
         summed = 0;
         state.seconds = seconds_before + watch.seconds() - evaluating;
+        if (options.evaluate_every > 0 && state.batch < batches && static_cast<Index>(state.losses.size()) % options.evaluate_every == 0) judge();
         if (options.stop_after > 0 && static_cast<Index>(state.losses.size()) >= options.stop_after) return save(), state;
         if (since_saved.seconds() > options.save_seconds) {
           save();
@@ -135,16 +152,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
       progress.at(done(), note);
     }
     progress.finish();
-    const Stopwatch evaluation;
-    const double metric = evaluate(state);
-    evaluating += evaluation.seconds();
-    state.dev.push_back(metric);
-    if (metric > state.best) {
-      state.best = metric;
-      state.best_epoch = state.epoch;
-      best.clear();
-      for (const auto& leaf : trained_leaves(model)) best.push_back(leaf.owned->copy());
-    }
+    judge();
     ++state.epoch;  // where to go on from is the first batch of the next
     state.batch = 0;
     save();
