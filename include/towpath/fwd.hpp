@@ -77,6 +77,12 @@ struct FullTuning;
 struct BitFit;
 struct LayerNormTuning;
 
+template <class... Methods>
+struct Shared;
+template <class... Methods>
+struct PerSide;
+template <class Encoder, class Common, class Own>
+struct TowerPair;
 struct Cosine;
 struct Dot;
 template <class Encoder, class Pooling, class Similarity>

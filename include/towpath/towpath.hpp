@@ -15,6 +15,7 @@
 #include "towpath/ir/bi_encoder.hpp"
 #include "towpath/ir/cross_encoder.hpp"
 #include "towpath/ir/flat_index.hpp"
+#include "towpath/ir/tower_pair.hpp"
 #include "towpath/loss/binary.hpp"
 #include "towpath/loss/cross_entropy.hpp"
 #include "towpath/loss/hinge.hpp"

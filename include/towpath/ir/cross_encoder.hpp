@@ -4,6 +4,7 @@
 #include "towpath/base/check.hpp"
 #include "towpath/data/collate.hpp"
 #include "towpath/data/wordpiece.hpp"
+#include "towpath/ir/tower_pair.hpp"
 #include "towpath/loss/groups.hpp"
 #include "towpath/model/bert.hpp"
 #include "towpath/nn/activation.hpp"
@@ -30,6 +31,8 @@ namespace towpath {
 // environment's seed drew them. Freeze<CrossEncoder<…>> scores and trains nothing; CrossEncoder<Freeze<Encoder>> trains the head alone.
 template <class Encoder, class Pooling = ClsPooling>
 struct CrossEncoder {
+  static_assert(!two_towers<Encoder>, "[towpath] CrossEncoder: query and passage are one sequence here, which has one tower: give it the "
+                                      "encoder itself, with the methods of both lists in its layers");
   static constexpr bool trains = true;
   static constexpr Index hidden = Encoder::hidden;
   using shape = typename Encoder::shape;

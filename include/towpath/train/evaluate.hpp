@@ -1,5 +1,6 @@
 #pragma once
 
+#include "towpath/backend/environment.hpp"
 #include "towpath/data/ahead.hpp"
 #include "towpath/data/collate.hpp"
 #include "towpath/data/collection.hpp"
@@ -19,6 +20,7 @@ struct EncodeOptions {
   Index batch_tokens = 8192;       // tokens that go through the model at once
   std::FILE* progress = nullptr;
   Index ahead = 4;                 // batches that are made beside the computing, on a thread of its own (0: none); the same bits either way
+  Side side = Side::passage;       // what the texts are, where that makes a difference (ir/tower_pair.hpp)
 };
 
 // What encoding came to: tokens that were read, texts that were cut.
@@ -56,7 +58,7 @@ Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, con
                        EncodeTally* tally = nullptr) {
   LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
   return through_all<Model::hidden, Env>(batches, "encode", options.progress, options.ahead,
-                                         [&](const Ragged& tokens) { return model.encode(env, tokens); }, tally);
+                                         [&](const Ragged& tokens) { return model.encode(env, tokens, options.side); }, tally);
 }
 
 struct RetrievalOptions {
@@ -96,7 +98,7 @@ public:
         queries.add(words_.pieces(collection_->queries[static_cast<Index>(q)]));
       }
     EncodeTally of_queries;
-    const Tensor<Env> vectors = encode_all(model, env, words_, queries, {.max_length = options_.query_length}, &of_queries);
+    const Tensor<Env> vectors = encode_all(model, env, words_, queries, {.max_length = options_.query_length, .side = Side::query}, &of_queries);
     tally_.tokens += of_queries.tokens;
     tally_.truncated += of_queries.truncated;
     Run run;

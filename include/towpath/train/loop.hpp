@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace towpath {
@@ -53,6 +54,12 @@ struct Straight {
 template <class Model, class Env, class Sampler, class LossFunction, class Evaluate, class Way = Straight>
 TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& sampler, const LossFunction& loss, const LoopOptions& options,
                  const Evaluate& evaluate, Way&& way = Straight{}) {
+  static_assert(std::is_convertible_v<decltype(sampler.epoch(0).batch(0)), typename Model::Input>,
+                "[towpath] train: the batches are of another kind than the model reads: a CrossEncoder takes pairs, AsPairs{sampler, …}, "
+                "a BiEncoder the sampler itself");
+  static_assert(std::is_invocable_v<const LossFunction&, const typename Model::Output&>,
+                "[towpath] train: this loss does not take the scores of this model: give a BiEncoder InfoNce, a CrossEncoder a loss of "
+                "groups such as GroupCrossEntropy");
   using Pass = Learn<false>;
   typename Model::template Saved<Pass> saved;
   typename Model::Grads grads;

@@ -34,7 +34,7 @@ TEST_CASE("a cross-encoder trains, and a run that stops goes on to the same bits
   double first = 0, last = 0;
   for (std::size_t i = 0; i < 4; ++i) first += whole.state.losses[i] / 4, last += whole.state.losses[n - 1 - i] / 4;
   CHECK(last < 0.9 * first);
-  CHECK(whole.state.best_epoch == 1);
+  CHECK(whole.state.best_at == 1);
   CHECK(whole.state.tokens > 0);
   for (Index stop : {Index{2}, static_cast<Index>(n) / 2}) {
     LoopOptions part = options();
