@@ -23,6 +23,7 @@ ROOT = HERE.parent.parent
 METHODS = ("encode", "sorted", "lora", "adapter", "iaa-l", "full")
 TUNING = ("lora", "adapter", "iaa-l")
 COLUMNS = (("minilm", "realistic"), ("minilm", "equal"), ("bert-base", "realistic"), ("bert-base", "equal"))
+TIMED = ("T32", "T16", "P32", "P16")
 NAMES = {"T32": "towpath f32", "T16": "towpath bf16", "P32": "PyTorch f32", "P16": "PyTorch bf16",
          "S32": "towpath f32, Settings::repack = 0", "S16": "towpath bf16, Settings::repack = 0"}
 TARGETS = (  # of issue 3: methods, ours, theirs, one number for each of COLUMNS; 2 threads
@@ -325,13 +326,13 @@ def report(o, results):
                     cells.append(f"**{r:.2f}** ({target})" if r >= target else f"{r:.2f} ({target}) missed")
             out.append(f"| {title} | {m} | " + " | ".join(cells) + " |")
     out += ["", "Real tokens each second, medians; in brackets per cent of the machine's f32 peak that the needed FLOPs are (padding does not count)", "",
-            "| shape / lengths / method / threads | " + " | ".join(NAMES.values()) + " | spread | others |", "|---|" + "---|" * 6]
+            "| shape / lengths / method / threads | " + " | ".join(NAMES[side] for side in TIMED) + " | spread | others |", "|---|" + "---|" * 6]
     for key, c in cases.items():
         shape, lengths, method, threads = key.split("/")
         peak = machine["peaks"].get(threads, {})
         top = max(peak.get("f32_512", 0), peak.get("f32_256", 0))
         cells = []
-        for side in NAMES:
+        for side in TIMED:
             if side not in c["seconds"]:
                 cells.append("-")
                 continue
