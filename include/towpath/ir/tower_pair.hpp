@@ -31,7 +31,8 @@ struct Sided {
     return ((S::rule != at::Rule::leaves && S::rule != at::Rule::owner) && ...);
   }
   static_assert(have_modules(typename sites::list{}),
-                "[towpath] PerSide: this method has no module of its own to be there twice (it makes the one backbone's weights train, or owns "
+                "[towpath] PerSide: this method has no module of its own to be there twice (it makes the one "
+                "backbone's weights train, or owns "
                 "the attention's keys and values): put it into Shared");
 
   template <class Env, class Site, Index... widths>
@@ -81,8 +82,9 @@ struct Sided {
 // The encoder with more methods in each of its layers.
 template <class T, class... More>
 struct With {
-  static_assert(dependent_false<T>, "[towpath] TowerPair: methods go into the layers of a Bert over a Repeat or Segments of "
-                                    "TransformerLayers (or Checkpoints of them)");
+  static_assert(dependent_false<T>,
+                "[towpath] TowerPair: methods go into the layers of a Bert over a Repeat or Segments of "
+                "TransformerLayers (or Checkpoints of them)");
 };
 template <class Shape, class... Methods, class... More>
 struct With<TransformerLayer<Shape, Methods...>, More...> {
@@ -159,7 +161,8 @@ struct TowerPair<Encoder, Shared<Ms...>, PerSide<Ps...>> {
       return detail::end_to_end(env, q, p);
     }
     template <class Pass, bool only_firsts = false>
-    void backward(Env& env, View<Env> dy, const Ragged& queries, const Ragged& passages, Saved<Pass>& saved, Grads& g) const {
+    void backward(Env& env, View<Env> dy, const Ragged& queries, const Ragged& passages, Saved<Pass>& saved,
+                  Grads& g) const {
       const Index rows = only_firsts ? queries.count() : queries.tokens();
       env.side(Side::query);
       Tower::template backward<Pass, only_firsts>(env, dy.row_block(0, rows), queries, saved.query, g);
