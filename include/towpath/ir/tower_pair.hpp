@@ -26,15 +26,6 @@ template <class M>
 struct Sided {
   using family = Sided<typename FamilyOf<M>::type>;
   using sites = typename M::sites;
-  template <class... S>
-  static consteval bool have_modules(List<S...>) {
-    return ((S::rule != at::Rule::leaves && S::rule != at::Rule::owner) && ...);
-  }
-  static_assert(have_modules(typename sites::list{}),
-                "[towpath] PerSide: this method has no module of its own to be there twice (it makes the one "
-                "backbone's weights train, or owns "
-                "the attention's keys and values): put it into Shared");
-
   template <class Env, class Site, Index... widths>
   struct Module {
     using One = typename M::template Module<Env, Site, widths...>;
@@ -78,6 +69,18 @@ struct Sided {
     };
   };
 };
+
+template <class... S>
+consteval bool have_modules(List<S...>) {
+  return ((S::rule != at::Rule::leaves && S::rule != at::Rule::owner) && ...);
+}
+template <class M>
+consteval bool check_sided() {
+  static_assert(have_modules(typename M::sites::list{}),
+                "[towpath] PerSide: this method has no module of its own to be there twice (it makes the one backbone's "
+                "weights train, or owns the attention's keys and values): put it into Shared");
+  return true;
+}
 
 // The encoder with more methods in each of its layers.
 template <class T, class... More>
@@ -133,6 +136,7 @@ struct TowerPair {
 };
 template <class Encoder, class... Ms, class... Ps>
 struct TowerPair<Encoder, Shared<Ms...>, PerSide<Ps...>> {
+  static_assert((detail::check_sided<Ps>() && ...));
   using Both = typename detail::With<Encoder, Ms..., detail::Sided<Ps>...>::type;
   static constexpr bool trains = Both::trains, two_towers = true;
   static constexpr Index hidden = Both::hidden;
