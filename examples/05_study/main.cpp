@@ -25,7 +25,7 @@ namespace {
 
 void compute(const Task& t) {
   try {
-    methods::with_shape_of(t.setting.model, [&]<class Shape>(Shape) { run_retrieval<Shape>(t); });
+    methods::with_shape_of(t.setting.model, [&]<class Shape>(Shape) { t.setting.stage == "retrieval" ? run_retrieval<Shape>(t) : run_reranking<Shape>(t); });
   } catch (const Error& e) {
     // a rate that is too high is a result
     if (std::string(e.what()).find("the loss is no longer a number") == std::string::npos || t.test) throw;

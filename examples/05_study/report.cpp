@@ -246,6 +246,59 @@ void write_arrays(const std::string& folder, const std::vector<Row>& rows) {
     }
 }
 
+// --- the reason ----------------------------------------------------------------------------------------------------------------------
+struct Found {
+  Numbers relative, cosine;  // per module but the lowest, which has none below it: means over the steps that were looked at
+};
+Found found(const Json& analysis, const char* level) {
+  Found f;
+  const Json* steps = analysis.find("discrepancy");
+  std::vector<Numbers> relative, cosine;
+  for (std::size_t i = 0; steps && i < steps->size(); ++i) {
+    const Json* modules = (*steps)[i].find(level);
+    for (std::size_t k = 1; modules && k < modules->size(); ++k) {
+      if (relative.size() < k) relative.emplace_back(), cosine.emplace_back();
+      const double x = get((*modules)[k], "relative", none), c = get((*modules)[k], "cosine", none);
+      if (std::isfinite(x)) relative[k - 1].push_back(x), cosine[k - 1].push_back(c);
+    }
+  }
+  for (std::size_t k = 0; k < relative.size(); ++k)
+    if (!relative[k].empty()) f.relative.push_back(mean(relative[k])), f.cosine.push_back(mean(cosine[k]));
+  return f;
+}
+
+void explain(Document& d, const std::vector<Row>& rows) {
+  d.heading("The reason");
+  d.paragraph("Discrepancy of a module: g is its gradient, g' the one it has on the same batch after the modules below it took the step that they are about to take. Means over all modules but the lowest and over the steps looked at, on one fixed batch, seed 1. "
+              "Layers: all that trains in a layer is one module; sites: each inserted module by itself. Largest eigenvalue: of the Hessian in the trained parameters at the end, power iteration on central differences of gradients.");
+  std::vector<std::vector<std::string>> table;
+  std::map<std::string, std::vector<plot::Line>> lines;
+  for (const Row& r : rows) {
+    if (!r.analysis) continue;
+    const Found layers = found(*r.analysis, "by_layer"), sites = found(*r.analysis, "by_site");
+    const Json* bend = r.analysis->find("sharpness");
+    table.push_back({r.line.name(), text_of("%.4f", mean(layers.relative)), text_of("%.4f", mean(layers.cosine)), text_of("%.4f", mean(sites.relative)), text_of("%.4f", mean(sites.cosine)),
+                     bend ? text_of("%.4g", get(*bend, "eigenvalue", none)) + (get(*bend, "converged", false) ? "" : " (not converged)") : "–"});
+    plot::Line line{.name = r.line.name(), .y = layers.relative, .points = true};
+    for (std::size_t k = 0; k < line.y.size(); ++k) line.x.push_back(static_cast<double>(k) + 2);
+    lines[r.line.budget].push_back(std::move(line));
+  }
+  d.table({"method", "‖g − g′‖/‖g‖, layers", "cos(g, g′), layers", "‖g − g′‖/‖g‖, sites", "cos(g, g′), sites", "largest eigenvalue"}, table);
+  for (auto& [budget, all] : lines)
+    d.figure("discrepancy-" + budget, plot::lines({.title = "discrepancy, " + (budget == "none" ? "no budget" : budget + " %"), .x = {"module from the bottom"}, .y = {"‖g − g′‖ / ‖g‖", true}}, all),
+             "Discrepancy by layer, the lowest left out.");
+  for (const Row& r : rows) {
+    if (!r.analysis) continue;
+    const Numbers along = get(*r.analysis, "along", Numbers{}), values = get(*r.analysis, "surface", Numbers{});
+    if (along.size() < 2 || values.size() != along.size() * along.size()) continue;
+    std::string file = "surface-" + r.line.method + (r.line.budget == "none" ? "" : "-" + r.line.budget);
+    d.figure(file,
+             plot::heat({.title = r.line.name(), .x = {.title = "b", .low = along.front(), .high = along.back()}, .y = {.title = "a", .low = along.front(), .high = along.back()}, .width = 480, .height = 420},
+                        {.rows = along.size(), .columns = along.size(), .values = values, .title = "loss", .levels = 8}),
+             "Loss about the weights of " + r.line.name() + " at the end of training, L(φ + a d1 + b d2), on two random directions with rows as long as the weights' rows.");
+  }
+}
+
 }  // namespace
 
 void write_report(const Plan& plan) {
@@ -333,24 +386,33 @@ void write_report(const Plan& plan) {
 
   // --- stability
   d.heading("Stability");
-  double goal = none;
-  if (full) {
-    const Numbers bests = full->each([](const Trained& t) { return t.best; });
-    goal = mean(bests);
-  }
+  const double goal = full ? mean(full->each([](const Trained& t) { return t.best; })) : none;
   table.clear();
   for (const Row& r : rows) {
     if (!r.tested() || r.line.method == "none") continue;
-    Numbers reached;
-    for (const Trained& t : r.seeds) {
-      const double steps = analysis::steps_to(t.dev, t.dev_steps, 0.95 * goal);
-      if (std::isfinite(steps)) reached.push_back(steps);
-    }
-    table.push_back({r.line.name(), text_of("%.4f", deviation(r.means.at(primary))), text_of("%.4f", deviation(r.each([](const Trained& t) { return t.best; }))),
-                     spread("%.3f", r.each([](const Trained& t) { return analysis::variation(t.norms); })), spread("%.1f", r.each([](const Trained& t) { return static_cast<double>(analysis::spikes(t.losses).size()); })),
-                     reached.size() == r.seeds.size() ? spread("%.0f", reached) : std::to_string(reached.size()) + " of " + std::to_string(r.seeds.size()) + " reached it"});
+    const auto rows_of = [&](Numbers Trained::*what) {
+      const std::size_t n = r.seeds.size(), length = (r.seeds[0].*what).size();
+      xt::xtensor<double, 2> all({n, length});
+      for (std::size_t k = 0; k < n; ++k)
+        for (std::size_t i = 0; i < length; ++i) all(k, i) = (r.seeds[k].*what)[i];
+      return all;
+    };
+    std::vector<Index> at;
+    for (double step : r.seeds[0].dev_steps) at.push_back(static_cast<Index>(step));
+    const Stability of = stability({rows_of(&Trained::losses), rows_of(&Trained::norms), rows_of(&Trained::dev), at}, goal);
+    const auto both = [](const char* form, const Spread& x) { return text_of(form, x.mean) + (x.count > 1 ? " ± " + text_of(form, x.deviation) : ""); };
+    table.push_back({r.line.name(), text_of("%.4f", deviation(r.means.at(primary))), text_of("%.4f", of.best.deviation), both("%.3f", of.gradient_variation), both("%.1f", of.spikes_per_thousand),
+                     of.steps_to_reference.count == static_cast<Index>(r.seeds.size()) ? both("%.0f", of.steps_to_reference)
+                                                                                        : std::to_string(of.steps_to_reference.count) + " of " + std::to_string(r.seeds.size()) + " reached it"});
   }
-  d.table({"method", "deviation over seeds, test", "deviation over seeds, dev", "variation of the gradient norm", "loss spikes a run", "steps to 95 % of full's best dev"}, table);
+  d.table({"method", "deviation over seeds, test", "deviation over seeds, dev", "variation of the gradient norm", "loss spikes per 1000 steps", "steps to 95 % of full's best dev"}, table);
+  d.paragraph("Deviations are those of " + std::string(primary) + " between seeds. Variation: standard deviation of a run's gradient norm over its mean. A spike is a step whose loss lies six robust deviations above the median of the fifty before it. "
+              "Steps are counted at evaluations, so to a " + std::to_string(s.evaluations) + "th of a run.");
+
+  // --- the reason
+  bool analysed = false;
+  for (const Row& r : rows) analysed |= r.analysis.has_value();
+  if (analysed) explain(d, rows);
 
   // --- cost
   d.heading("Time, memory, parameters");
