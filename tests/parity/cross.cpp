@@ -1,9 +1,10 @@
 // A cross-encoder beside transformers' BertForSequenceClassification. Numbers: cross.py.
-#include "tuning.hpp"
 #include "towpath/ir/cross_encoder.hpp"
 #include "towpath/loss/binary.hpp"
 #include "towpath/loss/cross_entropy.hpp"
 #include "towpath/peft/full.hpp"
+
+#include "tuning.hpp"
 
 #include <fstream>
 
@@ -14,7 +15,8 @@ namespace {
 using Reranker = CrossEncoder<Bert<Shape, Stack<FullTuning>, FullTuning>, ClsPooling>;
 
 PairBatch pairs(const Safetensors& file) {
-  const auto ids = integers(file, "ids"), types = integers(file, "types"), offsets = integers(file, "offsets"), groups = integers(file, "groups");
+  const auto ids = integers(file, "ids"), types = integers(file, "types"), offsets = integers(file, "offsets"),
+             groups = integers(file, "groups");
   PairBatch b;
   for (std::size_t s = 0; s + 1 < offsets.size(); ++s)
     b.pairs.add(std::vector<std::int32_t>(ids.begin() + offsets[s], ids.begin() + offsets[s + 1]),
@@ -54,7 +56,8 @@ void beside(const char* name, const L& loss) {
   CHECK(trained.size() == 5 + 2 * 16 + 4);
   for (std::size_t i = 0; i < found.size(); ++i) {
     const auto expected = numbers(file, std::string(name) + "." + in_file(trained[i].name));
-    if (noise(trained[i].name)) {
+    // A shift of a query's scores changes nothing within its group, so there the last bias has no gradient but rounding.
+    if (noise(trained[i].name) || (std::is_same_v<L, GroupCrossEntropy> && trained[i].name == "classifier.bias")) {
       CHECK(largest_difference(found[i]->data(), expected) < 1e-6);
       continue;
     }
@@ -92,13 +95,23 @@ TEST_CASE("its checkpoint is loaded with its head, and the pairs are those of it
   for (char c = 'a'; c <= 'z'; ++c) vocabulary << c << "\n";
   vocabulary.close();
   const WordPiece words("vocab.txt");
-  Ragged made;
+  std::vector<std::pair<std::string, std::string>> texts;
   for (const auto& [query, passages] : std::vector<std::pair<const char*, std::vector<const char*>>>{
            {"a b", {"a c b", "d e f g h i j k l m n o", "x"}},
            {"q", {"q q", "r s t u v w x y z a b c d"}},
            {"h i j k l m", {"h", "i j", "k l m n o p q r", "z z"}}})
-    for (const char* p : passages) append_pair(made, words, query, p, 14, Truncation::only_second);
+    for (const char* p : passages) texts.emplace_back(query, p);
+  Ragged made;
+  for (const auto& [query, passage] : texts) append_pair(made, words, query, passage, 14, Truncation::only_second);
   CHECK(made.ids == batch.pairs.ids);
   CHECK(made.types == batch.pairs.types);
   CHECK(made.offsets == batch.pairs.offsets);
+  for (const auto& [name, longest] : {std::pair{"longest9", 9}, std::pair{"longest12", 12}}) {
+    made.clear();
+    for (const auto& [query, passage] : texts) append_pair(made, words, query, passage, longest);
+    for (const auto& [query, passage] : texts) append_pair(made, words, passage, query, longest);
+    const auto ids = integers(file, std::string(name) + ".ids"), types = integers(file, std::string(name) + ".types");
+    CHECK(std::vector<std::int32_t>(ids.begin(), ids.end()) == made.ids);
+    CHECK(std::vector<std::int32_t>(types.begin(), types.end()) == made.types);
+  }
 }

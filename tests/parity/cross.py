@@ -2,7 +2,8 @@
 
     python cross.py OUTDIR        (torch, transformers, safetensors)
 
-Computed in float64 and stored as float32, as tuning.py does it. The pairs are four groups of words, cut by only_second; loss = cross-entropy
+Computed in float64 and stored as float32, as tuning.py does it. The pairs are three groups of words, cut by only_second (and once more by
+longest_first); loss = cross-entropy
 within each group, and binary cross-entropy of every pair; gradients of both with respect to every parameter.
 """
 import sys
@@ -34,7 +35,7 @@ def main(out):
     raw = Tokenizer(models.WordPiece({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     raw.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="[PAD]", model_input_names=["input_ids", "token_type_ids", "attention_mask"])
     queries, passages = zip(*[(q, p) for q, many in GROUPS for p in many])
     batch = tokenizer(list(queries), list(passages), truncation="only_second", max_length=LONGEST, padding=True, return_tensors="pt",
                       return_token_type_ids=True)
@@ -42,6 +43,9 @@ def main(out):
     groups = torch.tensor([0] + [len(many) for _, many in GROUPS]).cumsum(0)
     tensors = {"ids": batch["input_ids"][real], "types": batch["token_type_ids"][real],
                "offsets": torch.tensor([0] + real.sum(1).tolist()).cumsum(0), "groups": groups}
+    for name, longest in (("longest9", 9), ("longest12", 12)):             # both texts give way, in both orders
+        cut = tokenizer(list(queries + passages), list(passages + queries), truncation="longest_first", max_length=longest)
+        tensors |= {f"{name}.ids": torch.tensor(sum(cut["input_ids"], [])), f"{name}.types": torch.tensor(sum(cut["token_type_ids"], []))}
     tensors |= {f"model.{name}": w for name, w in weights.items()}
 
     def lce(s):

@@ -31,12 +31,14 @@ namespace towpath {
 // environment's seed drew them. Freeze<CrossEncoder<…>> scores and trains nothing; CrossEncoder<Freeze<Encoder>> trains the head alone.
 template <class Encoder, class Pooling = ClsPooling>
 struct CrossEncoder {
-  static_assert(!two_towers<Encoder>, "[towpath] CrossEncoder: query and passage are one sequence here, which has one tower: give it the "
-                                      "encoder itself, with the methods of both lists in its layers");
+  static_assert(!two_towers<Encoder>,
+                "[towpath] CrossEncoder: query and passage are one sequence here, which has one tower: give it the "
+                "encoder itself, with the methods of both lists in its layers");
   static constexpr bool trains = true;
   static constexpr Index hidden = Encoder::hidden;
   using shape = typename Encoder::shape;
-  using Top = Chain<Dropped<Activated<Under<"pooler.dense", Linear<hidden, hidden>>, Tanh, hidden>>, Under<"classifier", Linear<hidden, 1>>>;
+  using Top = Chain<Dropped<Activated<Under<"pooler.dense", Linear<hidden, hidden>>, Tanh, hidden>>,
+                    Under<"classifier", Linear<hidden, 1>>>;
   template <class Part>
   static constexpr bool receives_gradient = Encoder::template receives_gradient<Part>;
 
@@ -106,10 +108,11 @@ struct CrossEncoder {
   private:
     template <class Pass>
     Tensor<Env> scored(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
-      Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, tokens, saved.encoder);
-      saved.pooled = pool<Pooling, Env>(env, states, tokens);                                                     // [S, H]
+      Tensor<Env> states =
+          encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, tokens, saved.encoder);
+      saved.pooled = pool<Pooling, Env>(env, states, tokens);  // [S, H]
       if constexpr (keeps<Pass>) saved.tokens = std::move(states);
-      return head.template forward<Over<Pass>>(env, saved.pooled.view(), saved.head);                             // [S, 1]
+      return head.template forward<Over<Pass>>(env, saved.pooled.view(), saved.head);  // [S, 1]
     }
 
     Env* env_ = nullptr;
@@ -127,20 +130,23 @@ CrossEncoder<Encoder, Pooling>::On<Env>::On(Env& env) : env_(&env) {
 template <class Encoder, class Pooling>
 template <class Env>
 template <class Pass>
-GroupScores<Env> CrossEncoder<Encoder, Pooling>::On<Env>::forward(Env& env, const PairBatch& batch, Saved<Pass>& saved) const {
+GroupScores<Env> CrossEncoder<Encoder, Pooling>::On<Env>::forward(Env& env, const PairBatch& batch,
+                                                                  Saved<Pass>& saved) const {
   return {scored<Pass>(env, batch.pairs, saved), batch.groups, batch.teacher, &env};
 }
 template <class Encoder, class Pooling>
 template <class Env>
 template <class Pass>
-void CrossEncoder<Encoder, Pooling>::On<Env>::backward(Env& env, View<Env> dscores, const PairBatch& batch, Saved<Pass>& saved,
-                                                       Grads& g) const {
+void CrossEncoder<Encoder, Pooling>::On<Env>::backward(Env& env, View<Env> dscores, const PairBatch& batch,
+                                                       Saved<Pass>& saved, Grads& g) const {
   if constexpr (active<Tower, Pass>) {
-    Tensor<Env> d = head.template backward<Over<Pass>>(env, dscores, saved.pooled.view(), saved.head, g.head);    // [S, H]
+    Tensor<Env> d =
+        head.template backward<Over<Pass>>(env, dscores, saved.pooled.view(), saved.head, g.head);  // [S, H]
     View<Env> states;
     if constexpr (keeps<Pass>) states = saved.tokens;
-    d = pool_backward<Pooling, Env>(env, std::move(d), states, batch.pairs);                                      // [T, H]
-    encoder.template backward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, d, batch.pairs, saved.encoder, g.encoder);
+    d = pool_backward<Pooling, Env>(env, std::move(d), states, batch.pairs);  // [T, H]
+    encoder.template backward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, d, batch.pairs, saved.encoder,
+                                                                          g.encoder);
   } else {
     head.template backward<Over<Pass>>(env, dscores, saved.pooled.view(), saved.head, g.head);
   }
@@ -154,10 +160,12 @@ Tensor<Env> CrossEncoder<Encoder, Pooling>::On<Env>::score(Env& env, const Ragge
 }
 template <class Encoder, class Pooling>
 template <class Env>
-double CrossEncoder<Encoder, Pooling>::On<Env>::score(Env& env, std::string_view query, std::string_view passage) const {
+double CrossEncoder<Encoder, Pooling>::On<Env>::score(Env& env, std::string_view query,
+                                                      std::string_view passage) const {
   if (!tokenizer)
     fail("this model cannot score a text", "it has no tokenizer",
-         "Load the weights from a folder that holds vocab.txt, or set model.tokenizer = std::make_shared<WordPiece>(\"vocab.txt\")");
+         "Load the weights from a folder that holds vocab.txt, or set model.tokenizer = "
+         "std::make_shared<WordPiece>(\"vocab.txt\")");
   const Encoded e = encode_pair(*tokenizer, tokenizer->pieces(query), tokenizer->pieces(passage), pairs);
   Ragged one;
   one.add(e.ids, e.types);

@@ -26,14 +26,6 @@ template <class M>
 struct Sided {
   using family = Sided<typename FamilyOf<M>::type>;
   using sites = typename M::sites;
-  template <class... S>
-  static consteval bool have_modules(List<S...>) {
-    return ((S::rule != at::Rule::leaves && S::rule != at::Rule::owner) && ...);
-  }
-  static_assert(have_modules(typename sites::list{}),
-                "[towpath] PerSide: this method has no module of its own to be there twice (it makes the one backbone's weights train, or owns "
-                "the attention's keys and values): put it into Shared");
-
   template <class Env, class Site, Index... widths>
   struct Module {
     using One = typename M::template Module<Env, Site, widths...>;
@@ -78,11 +70,24 @@ struct Sided {
   };
 };
 
+template <class... S>
+consteval bool have_modules(List<S...>) {
+  return ((S::rule != at::Rule::leaves && S::rule != at::Rule::owner) && ...);
+}
+template <class M>
+consteval bool check_sided() {
+  static_assert(have_modules(typename M::sites::list{}),
+                "[towpath] PerSide: this method has no module of its own to be there twice (it makes the one backbone's "
+                "weights train, or owns the attention's keys and values): put it into Shared");
+  return true;
+}
+
 // The encoder with more methods in each of its layers.
 template <class T, class... More>
 struct With {
-  static_assert(dependent_false<T>, "[towpath] TowerPair: methods go into the layers of a Bert over a Repeat or Segments of "
-                                    "TransformerLayers (or Checkpoints of them)");
+  static_assert(dependent_false<T>,
+                "[towpath] TowerPair: methods go into the layers of a Bert over a Repeat or Segments of "
+                "TransformerLayers (or Checkpoints of them)");
 };
 template <class Shape, class... Methods, class... More>
 struct With<TransformerLayer<Shape, Methods...>, More...> {
@@ -131,6 +136,7 @@ struct TowerPair {
 };
 template <class Encoder, class... Ms, class... Ps>
 struct TowerPair<Encoder, Shared<Ms...>, PerSide<Ps...>> {
+  static_assert((detail::check_sided<Ps>() && ...));
   using Both = typename detail::With<Encoder, Ms..., detail::Sided<Ps>...>::type;
   static constexpr bool trains = Both::trains, two_towers = true;
   static constexpr Index hidden = Both::hidden;
@@ -159,7 +165,8 @@ struct TowerPair<Encoder, Shared<Ms...>, PerSide<Ps...>> {
       return detail::end_to_end(env, q, p);
     }
     template <class Pass, bool only_firsts = false>
-    void backward(Env& env, View<Env> dy, const Ragged& queries, const Ragged& passages, Saved<Pass>& saved, Grads& g) const {
+    void backward(Env& env, View<Env> dy, const Ragged& queries, const Ragged& passages, Saved<Pass>& saved,
+                  Grads& g) const {
       const Index rows = only_firsts ? queries.count() : queries.tokens();
       env.side(Side::query);
       Tower::template backward<Pass, only_firsts>(env, dy.row_block(0, rows), queries, saved.query, g);

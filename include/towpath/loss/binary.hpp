@@ -18,7 +18,8 @@ struct BinaryCrossEntropy {
       double sum = 0;
       const double each = s.empty() ? 0 : 1.0 / static_cast<double>(s.size());
       for (std::size_t g = 0; g + 1 < scores.groups.size(); ++g) {
-        const auto first = static_cast<std::size_t>(scores.groups[g]), end = static_cast<std::size_t>(scores.groups[g + 1]);
+        const auto first = static_cast<std::size_t>(scores.groups[g]),
+                   end = static_cast<std::size_t>(scores.groups[g + 1]);
         for (std::size_t i = first; i < end; ++i) {
           const double sign = i == first ? -1 : 1, weight = i == first ? positive : 1;
           sum += weight * detail::softplus(sign * s[i]);

@@ -1,8 +1,7 @@
 #pragma once
 
-#include "towpath/loss/scores.hpp"
-
 #include "towpath/base/check.hpp"
+#include "towpath/loss/scores.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -17,9 +16,9 @@ namespace towpath {
 // relevant one. The lists are the batch's own, which has to be there as long.
 template <class Env>
 struct GroupScores {
-  Tensor<Env> values;               // [pairs, 1]
-  std::span<const Index> groups;    // [queries + 1]
-  std::span<const float> teacher;   // [pairs] what a teacher says of each, or nothing
+  Tensor<Env> values;              // [pairs, 1]
+  std::span<const Index> groups;   // [queries + 1]
+  std::span<const float> teacher;  // [pairs] what a teacher says of each, or nothing
   Env* env = nullptr;
 };
 
@@ -52,7 +51,8 @@ Loss<Env> over_queries(const GroupScores<Env>& scores, const F& f) {
     double sum = 0;
     Index counted = 0;
     for (std::size_t g = 0; g + 1 < scores.groups.size(); ++g) {
-      const auto from = static_cast<std::size_t>(scores.groups[g]), n = static_cast<std::size_t>(scores.groups[g + 1]) - from;
+      const auto from = static_cast<std::size_t>(scores.groups[g]),
+                 n = static_cast<std::size_t>(scores.groups[g + 1]) - from;
       if (n < 2) continue;
       sum += f(s.subspan(from, n), ds.subspan(from, n), from);
       ++counted;
@@ -98,7 +98,8 @@ template <class Env>
 void require_teacher(const GroupScores<Env>& scores, const char* loss) {
   if (static_cast<Index>(scores.teacher.size()) != scores.values.size())
     fail(std::string(loss) + " has nothing to learn from",
-         "the batch has " + std::to_string(scores.teacher.size()) + " scores of a teacher for " + std::to_string(scores.values.size()) + " pairs",
+         "the batch has " + std::to_string(scores.teacher.size()) + " scores of a teacher for " +
+             std::to_string(scores.values.size()) + " pairs",
          "Give the Sampler the run of a teacher, and .taught = true");
 }
 

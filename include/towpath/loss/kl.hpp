@@ -19,7 +19,7 @@ struct Kl {
     return detail::over_queries(scores, [&](std::span<const double> s, std::span<double> ds, std::size_t from) {
       const auto t = scores.teacher.subspan(from, s.size());
       const double of_teacher = detail::softmax(t, temperature, p), of_student = detail::softmax(s, temperature, q);
-      double value = of_student - of_teacher;    // Σ_j p_j (t_j/τ - s_j/τ) - log Σ e^{t/τ} + log Σ e^{s/τ}
+      double value = of_student - of_teacher;  // Σ_j p_j (t_j/τ - s_j/τ) - log Σ e^{t/τ} + log Σ e^{s/τ}
       for (std::size_t j = 0; j < s.size(); ++j) {
         value += p[j] * (static_cast<double>(t[j]) - s[j]) / temperature;
         ds[j] = (q[j] - p[j]) / temperature;

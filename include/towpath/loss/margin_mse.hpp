@@ -13,7 +13,8 @@ struct MarginMse {
   Loss<Env> operator()(const GroupScores<Env>& scores) const {
     detail::require_teacher(scores, "MarginMse");
     return detail::over_margins(scores, [&](double distance, double& slope, std::size_t first, std::size_t other) {
-      const double off = distance - (static_cast<double>(scores.teacher[first]) - static_cast<double>(scores.teacher[other]));
+      const double off =
+          distance - (static_cast<double>(scores.teacher[first]) - static_cast<double>(scores.teacher[other]));
       slope = 2 * off;
       return off * off;
     });

@@ -28,6 +28,13 @@ struct EncodeTally {
   Index tokens = 0, truncated = 0;
 };
 
+// model.encode, with the side where the model wants to know it.
+template <class Model, class Env>
+Tensor<Env> encode_side(const Model& model, Env& env, const Ragged& tokens, [[maybe_unused]] Side side) {
+  if constexpr (requires { model.encode(env, tokens); }) return model.encode(env, tokens);
+  else return model.encode(env, tokens, side);
+}
+
 // f(tokens) -> [sequences, width] for all batches, as one matrix whose row i belongs to text (or pair) i.
 template <Index width, class Env, class F>
 Tensor<Env> through_all(LongestFirst& batches, const char* what, std::FILE* shown, Index ahead, const F& f, EncodeTally* tally = nullptr) {
@@ -58,7 +65,7 @@ Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, con
                        EncodeTally* tally = nullptr) {
   LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
   return through_all<Model::hidden, Env>(batches, "encode", options.progress, options.ahead,
-                                         [&](const Ragged& tokens) { return model.encode(env, tokens, options.side); }, tally);
+                                         [&](const Ragged& tokens) { return encode_side(model, env, tokens, options.side); }, tally);
 }
 
 struct RetrievalOptions {

@@ -17,12 +17,12 @@
 namespace towpath {
 
 struct RerankOptions {
-  Index depth = 100;               // of each query's candidates, best first: so many are scored, the others left out
-  PairOptions pairs{};             // as in training
-  Index batch_tokens = 8192;       // tokens that go through the model at once
+  Index depth = 100;          // of each query's candidates, best first: so many are scored, the others left out
+  PairOptions pairs{};        // as in training
+  Index batch_tokens = 8192;  // tokens that go through the model at once
   std::FILE* progress = nullptr;
-  Index threads = 0;               // for tokenising (0: all cores)
-  Index ahead = 4;                 // batches made beside the computing
+  Index threads = 0;  // for tokenising (0: all cores)
+  Index ahead = 4;    // batches made beside the computing
 };
 
 // Second-stage ranking: the candidates of any first-stage run in the order of a cross-encoder's scores. Texts are tokenised once, at
@@ -37,12 +37,14 @@ class Reranking {
 public:
   Reranking(const Collection& collection, const Run& run, WordPiece words, const RerankOptions& options = {})
       : collection_(&collection), words_(std::move(words)), options_(options), first_(run.of.size()) {
-    if (options.depth < 1) fail("depth = " + std::to_string(options.depth), "at least one candidate of a query is scored");
+    if (options.depth < 1)
+      fail("depth = " + std::to_string(options.depth), "at least one candidate of a query is scored");
     std::vector<Index> documents, queries, row(static_cast<std::size_t>(collection.documents.count()), -1);
     for (std::size_t q = 0; q < run.of.size(); ++q) {
       if (run.of[q].empty()) continue;
       auto best = run.of[q];
-      std::stable_sort(best.begin(), best.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+      std::stable_sort(best.begin(), best.end(),
+                       [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
       if (static_cast<Index>(best.size()) > options.depth) best.resize(static_cast<std::size_t>(options.depth));
       for (const Candidate& c : best) {
         Index& at = row[static_cast<std::size_t>(c.document)];
@@ -57,18 +59,23 @@ public:
     }
     Threads threads(options.threads);
     const auto at = [](const std::vector<Index>& rows, Index i) { return rows[static_cast<std::size_t>(i)]; };
-    tokenise(queries_, words_, static_cast<Index>(queries.size()), [&](Index i) { return collection.queries[at(queries, i)]; }, threads);
-    tokenise(documents_, words_, static_cast<Index>(documents.size()), [&](Index i) { return collection.documents[at(documents, i)]; }, threads);
+    tokenise(
+        queries_, words_, static_cast<Index>(queries.size()),
+        [&](Index i) { return collection.queries[at(queries, i)]; }, threads);
+    tokenise(
+        documents_, words_, static_cast<Index>(documents.size()),
+        [&](Index i) { return collection.documents[at(documents, i)]; }, threads);
   }
 
-  Index count() const { return static_cast<Index>(pairs_.size()); }    // pairs
-  const EncodeTally& tally() const { return tally_; }                  // of the last call
+  Index count() const { return static_cast<Index>(pairs_.size()); }  // pairs
+  const EncodeTally& tally() const { return tally_; }                // of the last call
 
   template <class Model, class Env>
   Run operator()(const Model& model, Env& env) {
     LongestFirst batches(words_, queries_, documents_, pairs_, options_.pairs, options_.batch_tokens);
-    const Tensor<Env> all = through_all<1, Env>(batches, "rerank", options_.progress, options_.ahead,
-                                                [&](const Ragged& tokens) { return model.score(env, tokens); }, &tally_);
+    const Tensor<Env> all = through_all<1, Env>(
+        batches, "rerank", options_.progress, options_.ahead,
+        [&](const Ragged& tokens) { return model.score(env, tokens); }, &tally_);
     std::vector<typename Env::Scalar> scores(pairs_.size());
     if (!scores.empty()) Env::Space::copy(scores.data(), all.data(), scores.size() * sizeof scores[0]);
     Run run;
@@ -80,11 +87,12 @@ public:
       for (Index document : first_[q]) {
         list.push_back({document, 0, static_cast<double>(*next++)});
         if (!std::isfinite(list.back().score))
-          fail("the score of query \"" + std::string(collection_->queries.id(static_cast<Index>(q))) + "\" and document \"" +
-                   std::string(collection_->documents.id(document)) + "\" is no finite number",
+          fail("the score of query \"" + std::string(collection_->queries.id(static_cast<Index>(q))) +
+                   "\" and document \"" + std::string(collection_->documents.id(document)) + "\" is no finite number",
                "a ranking needs numbers that can be compared", "Lower the learning rate of the model's training");
       }
-      std::stable_sort(list.begin(), list.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+      std::stable_sort(list.begin(), list.end(),
+                       [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
       for (std::size_t i = 0; i < list.size(); ++i) list[i].rank = static_cast<Index>(i) + 1;
       run.ranked += !list.empty();
       run.pairs += static_cast<Index>(list.size());
@@ -100,8 +108,8 @@ private:
   WordPiece words_;
   RerankOptions options_;
   Pieces queries_, documents_;
-  std::vector<std::pair<Index, Index>> pairs_;    // rows of the two, query by query
-  std::vector<std::vector<Index>> first_;         // [queries of the collection] the candidates' documents, in the same order
+  std::vector<std::pair<Index, Index>> pairs_;  // rows of the two, query by query
+  std::vector<std::vector<Index>> first_;  // [queries of the collection] the candidates' documents, in the same order
   EncodeTally tally_;
 };
 

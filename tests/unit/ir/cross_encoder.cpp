@@ -1,15 +1,17 @@
 #include "towpath/ir/cross_encoder.hpp"
 
-#include "batches.hpp"
 #include "towpath/io/checkpoint.hpp"
 #include "towpath/loss/cross_entropy.hpp"
 #include "towpath/peft/full.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
 
+#include "batches.hpp"
+
+#include <doctest/doctest.h>
+
 #include <cmath>
 #include <cstdio>
-#include <doctest/doctest.h>
 #include <fstream>
 #include <vector>
 
@@ -84,7 +86,8 @@ TEST_CASE("a score is that of training without dropout, whatever else is scored 
   randomise(frozen, 11);
   for (Index s = 0; s < 7; ++s) {
     Ragged one;
-    one.add(b.pairs.sequence(s), {b.pairs.types.data() + b.pairs.begin(s), static_cast<std::size_t>(b.pairs.length(s))});
+    one.add(b.pairs.sequence(s),
+            {b.pairs.types.data() + b.pairs.begin(s), static_cast<std::size_t>(b.pairs.length(s))});
     const double alone = scores_of(model, env, one)[0];
     CHECK(alone == doctest::Approx(all[static_cast<std::size_t>(s)]).epsilon(1e-12));
     CHECK(alone == doctest::Approx(trained.values.data()[s]).epsilon(1e-12));
@@ -106,21 +109,22 @@ TEST_CASE("the head goes with what is saved, and comes from a checkpoint that ha
   save(bare, "bare.safetensors");
 
   Reranker::On<Env> model{env}, other{env};
-  load(model, Safetensors{"bare.safetensors"});    // no head in it: as the seed drew it
+  load(model, Safetensors{"bare.safetensors"});  // no head in it: as the seed drew it
   const auto drawn = trained_leaves(model);
   REQUIRE(drawn[drawn.size() - 2].name == "classifier.weight");
   CHECK(std::fabs(drawn[drawn.size() - 2].owned->data()[0]) > 0);
   CHECK(std::fabs(drawn[drawn.size() - 2].owned->data()[0]) < 0.2f);
   load(other, Safetensors{"cross.safetensors"});
   const PairBatch b = three();
-  CHECK(scores_of(other, env, b.pairs) == scores_of(whole, env, b.pairs));    // LoRA and adapters start at nothing
+  CHECK(scores_of(other, env, b.pairs) == scores_of(whole, env, b.pairs));  // LoRA and adapters start at nothing
   CHECK(scores_of(model, env, b.pairs) != scores_of(whole, env, b.pairs));
 
   randomise(model, 9);
   load(model, Safetensors{"bare.safetensors"});
   save_trainable(model, "tuned.safetensors");
   const Safetensors tuned{"tuned.safetensors"};
-  for (const char* name : {"pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias"}) CHECK(tuned.find(name) != nullptr);
+  for (const char* name : {"pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias"})
+    CHECK(tuned.find(name) != nullptr);
   load(other, Safetensors{"bare.safetensors"});
   load_trainable(other, tuned);
   CHECK(scores_of(other, env, b.pairs) == scores_of(model, env, b.pairs));
@@ -136,5 +140,6 @@ TEST_CASE("a query and a passage as texts") {
   model.pairs.max_length = 8;
   PairBatch b;
   b.pairs.add(std::vector<std::int32_t>{2, 4, 3, 5, 6, 6, 5, 3}, std::vector<std::int32_t>{0, 0, 0, 1, 1, 1, 1, 1});
-  CHECK(static_cast<float>(model.score(env, "a", "b c c b b b")) == static_cast<float>(scores_of(model, env, b.pairs)[0]));
+  CHECK(static_cast<float>(model.score(env, "a", "b c c b b b")) ==
+        static_cast<float>(scores_of(model, env, b.pairs)[0]));
 }

@@ -1,15 +1,17 @@
 #include "towpath/ir/tower_pair.hpp"
 
-#include "batches.hpp"
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/full.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
 
+#include "batches.hpp"
+
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <cmath>
-#include <doctest/doctest.h>
 #include <map>
 #include <string>
 #include <vector>
@@ -45,7 +47,8 @@ Numbers numbers(const Batch& batch) {
   Numbers n{{s.values.data(), s.values.data() + s.values.size()}, {}};
   const auto leaves = trained_leaves(model);
   const auto g = tensors<Net>(grads);
-  for (std::size_t i = 0; i < g.size(); ++i) n.gradients[leaves[i].name].assign(g[i]->data(), g[i]->data() + g[i]->size());
+  for (std::size_t i = 0; i < g.size(); ++i)
+    n.gradients[leaves[i].name].assign(g[i]->data(), g[i]->data() + g[i]->size());
   return n;
 }
 template <class Net>
@@ -58,10 +61,13 @@ std::vector<double> vector_of(const Net& model, typename Net::Environment& env, 
 TEST_CASE("gradients through both towers") {
   CHECK(worst_through_the_loss<SemiSiamese>(some(), 0.1) < gradient_tolerance);
   CHECK(worst_through_the_loss<SemiSiamese>(some(), 0.1, 0.2f) < gradient_tolerance);
-  CHECK(worst_through_the_loss<Two<Shared<>, PerSide<Pathway<Aside<2>>>, ClsPooling>>(some(), 0.1) < gradient_tolerance);
-  CHECK(worst_through_the_loss<Two<Shared<BitFit>, PerSide<Adapter<2, at::BesideFfn>, LoRA<2, at::FfnIn>>, MaxPooling>>(some(), 0.1) < gradient_tolerance);
-  using Pair = TowerPair<Bert<Small, Segments<Repeat<1, TransformerLayer<Small, LoRA<2>>>, Repeat<1, Checkpoint<TransformerLayer<Small>>>>>, Shared<>,
-                         PerSide<Adapter<2>>>;
+  CHECK(worst_through_the_loss<Two<Shared<>, PerSide<Pathway<Aside<2>>>, ClsPooling>>(some(), 0.1) <
+        gradient_tolerance);
+  CHECK(worst_through_the_loss<Two<Shared<BitFit>, PerSide<Adapter<2, at::BesideFfn>, LoRA<2, at::FfnIn>>, MaxPooling>>(
+            some(), 0.1) < gradient_tolerance);
+  using Pair = TowerPair<Bert<Small, Segments<Repeat<1, TransformerLayer<Small, LoRA<2>>>,
+                                              Repeat<1, Checkpoint<TransformerLayer<Small>>>>>,
+                         Shared<>, PerSide<Adapter<2>>>;
   CHECK(worst_through_the_loss<BiEncoder<Pair, ClsPooling, Dot>>(some(), 8, 0.2f) < gradient_tolerance);
 }
 
@@ -73,7 +79,7 @@ TEST_CASE("without methods per side it is a siamese encoder, to the bit") {
   for (const auto& [name, g] : one.gradients) {
     const auto& other = pair.gradients.at(name);
     REQUIRE(other.size() == g.size());
-    for (std::size_t i = 0; i < g.size(); ++i) CHECK(std::fabs(other[i] - g[i]) < 1e-12);    // two sums instead of one
+    for (std::size_t i = 0; i < g.size(); ++i) CHECK(std::fabs(other[i] - g[i]) < 1e-12);  // two sums instead of one
   }
 }
 
@@ -120,9 +126,12 @@ TEST_CASE("names and counts; a query's parameters leave passages alone") {
   CHECK_FALSE(has("encoder.layer.0.attention.self.value.lora_B.weight"));
   // SS-LoRA on BERT-base, as the paper's code has it
   using Base = Bert<BertBase, Repeat<12, TransformerLayer<BertBase>>>;
-  static_assert(parameters<TowerPair<Base, Shared<LoRA<16, at::Query>>, PerSide<LoRA<16, at::Value>>>>().trainable == 884'736);
+  static_assert(parameters<TowerPair<Base, Shared<LoRA<16, at::Query>>, PerSide<LoRA<16, at::Value>>>>().trainable ==
+                884'736);
   static_assert(parameters<TowerPair<Base, Shared<LoRA<16>>, PerSide<>>>().trainable == 589'824);
-  static_assert(parameters<TowerPair<Base, Shared<LoRA<16, at::Query>>, PerSide<LoRA<16, at::Value>>>>().total - 884'736 == parameters<Base>().total);
+  static_assert(parameters<TowerPair<Base, Shared<LoRA<16, at::Query>>, PerSide<LoRA<16, at::Value>>>>().total -
+                    884'736 ==
+                parameters<Base>().total);
 
   using Env = Cpu<double>;
   Env env{{.threads = 1}};
@@ -139,7 +148,9 @@ TEST_CASE("names and counts; a query's parameters leave passages alone") {
   CHECK(vector_of(model, env, Side::passage) != passage);
   // With one tower nobody has to say which side it is; with two, everybody.
   using One = BiEncoder<SmallBert<LoRA<2>>, MeanPooling, Cosine>::On<Env>;
-  const auto without_a_side = [](const auto& m) { return requires(Env& e, const Ragged& r) { m.encode(e, r); }; };
+  const auto without_a_side = [](const auto& m) {
+    return requires(Env & e, const Ragged& r) { m.encode(e, r); };
+  };
   One one{env};
   CHECK(without_a_side(one));
   CHECK_FALSE(without_a_side(model));

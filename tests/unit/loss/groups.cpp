@@ -6,17 +6,19 @@
 
 using namespace some_groups;
 
-static_assert(std::is_move_constructible_v<GroupScores<Cpu<float>>> && !std::is_copy_constructible_v<GroupScores<Cpu<float>>>);
+static_assert(std::is_move_constructible_v<GroupScores<Cpu<float>>> &&
+              !std::is_copy_constructible_v<GroupScores<Cpu<float>>>);
 
 TEST_CASE("queries count alike, however many pairs they have; those with one pair do not") {
   Cpu<double> env{{.threads = 1}};
   std::vector<std::size_t> sizes, firsts;
-  const auto l = detail::over_queries(scores(env, score, groups), [&](std::span<const double> s, std::span<double> ds, std::size_t from) {
-    sizes.push_back(s.size());
-    firsts.push_back(from);
-    for (double& d : ds) d = 3;
-    return static_cast<double>(s.size());
-  });
+  const auto l = detail::over_queries(scores(env, score, groups),
+                                      [&](std::span<const double> s, std::span<double> ds, std::size_t from) {
+                                        sizes.push_back(s.size());
+                                        firsts.push_back(from);
+                                        for (double& d : ds) d = 3;
+                                        return static_cast<double>(s.size());
+                                      });
   CHECK(sizes == std::vector<std::size_t>{3, 2, 4});
   CHECK(firsts == std::vector<std::size_t>{0, 3, 6});
   CHECK(l.value == 3);

@@ -8,12 +8,14 @@
 //   Kl                 over(F.kl_div(F.log_softmax(s / 2, -1), F.log_softmax(t / 2, -1), log_target=True, reduction="sum"))
 #pragma once
 
-#include "../tolerances.hpp"
 #include "towpath/backend/cpu/cpu.hpp"
 #include "towpath/loss/groups.hpp"
 
-#include <cmath>
+#include "../tolerances.hpp"
+
 #include <doctest/doctest.h>
+
+#include <cmath>
 #include <vector>
 
 namespace some_groups {
@@ -25,7 +27,8 @@ inline const std::vector<float> teacher{2.0f, -1.5f, 0.5f, 0.75f, 1.25f, 3.0f, 1
 inline const std::vector<Index> groups{0, 3, 5, 6, 10};
 
 template <class Env>
-GroupScores<Env> scores(Env& env, const std::vector<double>& s, std::span<const Index> of, std::span<const float> said = {}) {
+GroupScores<Env> scores(Env& env, const std::vector<double>& s, std::span<const Index> of,
+                        std::span<const float> said = {}) {
   Tensor<Env> t(static_cast<Index>(s.size()), 1);
   for (std::size_t i = 0; i < s.size(); ++i) t.data()[i] = static_cast<typename Env::Scalar>(s[i]);
   return {std::move(t), of, said, &env};
@@ -70,7 +73,8 @@ void says_nothing_of_one_pair(const L& loss) {
 template <class L>
 void needs_a_teacher(const L& loss, const char* name) {
   Cpu<double> env{{.threads = 1}};
-  CHECK_THROWS_WITH(loss(scores(env, score, groups)), doctest::Contains((std::string(name) + " has nothing to learn from").c_str()));
+  CHECK_THROWS_WITH(loss(scores(env, score, groups)),
+                    doctest::Contains((std::string(name) + " has nothing to learn from").c_str()));
 }
 
 }  // namespace some_groups

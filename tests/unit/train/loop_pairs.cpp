@@ -1,8 +1,8 @@
 // The training loop with a cross-encoder: the same loop, so what it has to show here is that pairs go through it.
+#include "towpath/loss/cross_entropy.hpp"
 #include "towpath/train/loop.hpp"
 
 #include "pairs.hpp"
-#include "towpath/loss/cross_entropy.hpp"
 
 #include <doctest/doctest.h>
 
@@ -20,8 +20,11 @@ Result run(const LoopOptions& o, Index threads = 1) {
   Cross model(env);
   initialise(model, 11, Fill::everything);
   AdamW<Cross> adam(model, Adam{.rate = 2e-2, .decay = 0.01});
-  Result r{train(model, env, adam, groups, GroupCrossEntropy{}, o, [](const TrainState& s) { return s.epoch == 2 ? 0.1 : 0.2 + 0.1 * static_cast<double>(s.epoch); }), {}};
-  for (const auto& leaf : trained_leaves(model)) r.weights.emplace_back(leaf.owned->data(), leaf.owned->data() + leaf.size());
+  Result r{train(model, env, adam, groups, GroupCrossEntropy{}, o,
+                 [](const TrainState& s) { return s.epoch == 2 ? 0.1 : 0.2 + 0.1 * static_cast<double>(s.epoch); }),
+           {}};
+  for (const auto& leaf : trained_leaves(model))
+    r.weights.emplace_back(leaf.owned->data(), leaf.owned->data() + leaf.size());
   return r;
 }
 LoopOptions options() { return {.epochs = 3, .warmup = 0.2, .state = "pairs.safetensors", .identity = "pairs"}; }

@@ -20,15 +20,16 @@ struct World {
 
   World() {
     write_files();
-    for (int i = 0; i < 20; ++i) c.documents.add("d" + std::to_string(i), word(i) + " " + word(i + 3) + (i % 3 ? " " + word(7) : ""));
+    for (int i = 0; i < 20; ++i)
+      c.documents.add("d" + std::to_string(i), word(i) + " " + word(i + 3) + (i % 3 ? " " + word(7) : ""));
     for (int i = 0; i < 6; ++i) {
       c.queries.add("q" + std::to_string(i), word(i) + " " + word(i + 3));
       qrels.of.push_back({{i, 1}});
       run.of.emplace_back();
       if (i == 4) continue;
-      for (int k = 0; k < 9; ++k) run.of.back().push_back({(i + 2 * k) % 20, k + 1, 5.0 - k / 2});    // ties two by two
+      for (int k = 0; k < 9; ++k) run.of.back().push_back({(i + 2 * k) % 20, k + 1, 5.0 - k / 2});  // ties two by two
     }
-    std::reverse(run.of[2].begin(), run.of[2].end());    // a file need not be in the order of its scores
+    std::reverse(run.of[2].begin(), run.of[2].end());  // a file need not be in the order of its scores
   }
 };
 
@@ -55,11 +56,13 @@ TEST_CASE("the best candidates of each query come in the order of the model's sc
   for (std::size_t q = 0; q < 6; ++q) {
     if (q == 4) continue;
     auto first = w.run.of[q];
-    std::stable_sort(first.begin(), first.end(), [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
+    std::stable_sort(first.begin(), first.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
     std::vector<std::pair<double, Index>> expected;
     for (std::size_t k = 0; k < 5; ++k) {
       Ragged one;
-      append_pair(one, words, w.c.queries[static_cast<Index>(q)], w.c.documents[first[k].document], 9, Truncation::only_second);
+      append_pair(one, words, w.c.queries[static_cast<Index>(q)], w.c.documents[first[k].document], 9,
+                  Truncation::only_second);
       expected.emplace_back(model.score(env, one).data()[0], first[k].document);
     }
     std::stable_sort(expected.begin(), expected.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
@@ -81,7 +84,8 @@ TEST_CASE("the best candidates of each query come in the order of the model's sc
   for (std::size_t q = 0; q < 6; ++q) {
     REQUIRE(read.of[q].size() == run.of[q].size());
     for (std::size_t k = 0; k < read.of[q].size(); ++k)
-      CHECK((read.of[q][k].document == run.of[q][k].document && static_cast<float>(read.of[q][k].score) == static_cast<float>(run.of[q][k].score)));
+      CHECK((read.of[q][k].document == run.of[q][k].document &&
+             static_cast<float>(read.of[q][k].score) == static_cast<float>(run.of[q][k].score)));
   }
   CHECK(text_of("reranked.trec").starts_with("q0 Q0 d" + std::to_string(run.of[0][0].document) + " 1 "));
   const Evaluation e = rerank.evaluate(run, w.qrels, {measure::mrr(10)});
@@ -103,5 +107,6 @@ TEST_CASE("no candidate, no pair; and what is no number is no ranking") {
   for (auto& leaf : trained_leaves(model))
     if (leaf.name == "classifier.bias") leaf.owned->data()[0] = std::nanf("");
   Reranking broken(w.c, w.run, words);
-  CHECK_THROWS_WITH(broken(model, env), doctest::Contains("the score of query \"q1\" and document \"d3\" is no finite number"));
+  CHECK_THROWS_WITH(broken(model, env),
+                    doctest::Contains("the score of query \"q1\" and document \"d3\" is no finite number"));
 }
