@@ -86,7 +86,8 @@ inline constexpr bool looks_across = [] {
   else return false;
 }();
 
-// Does M read all tokens of a text whatever is asked of it (a gate, which is a mean over them)? Then nobody narrows to first tokens below it.
+// Does M read all tokens of a text whatever is asked of it (a gate, which is a mean over them)? Then nobody narrows to first tokens
+// below it.
 template <class M>
 inline constexpr bool needs_all = [] {
   if constexpr (requires { M::whole; }) return M::whole;

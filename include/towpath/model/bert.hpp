@@ -135,7 +135,8 @@ struct Bert {
     template <class Pass, bool only_firsts = false>
     Tensor<Env> forward_from(Env& env, View<Env> states, const Ragged& tokens, Saved<Pass>& saved) const {
       saved = {};
-      return above<only_firsts>(env, states, tokens, [&](const auto& in) { return detail::forward_top<Over<Pass>>(encoder, env, in, saved.encoder); });
+      return above<only_firsts>(env, states, tokens,
+                                [&](const auto& in) { return detail::forward_top<Over<Pass>>(encoder, env, in, saved.encoder); });
     }
     template <class Pass, bool only_firsts = false>
     void backward_from(Env& env, View<Env> dy, View<Env> states, const Ragged& tokens, Saved<Pass>& saved, Grads& g) const {

@@ -39,9 +39,10 @@ struct SavedPrefix<P, Pass> : P::template Saved<PassFor<P, Pass>> {};
 
 // Multi-head self-attention over a ragged batch (Vaswani et al. 2017), without its output projection:
 //   q, k, v = Q(x), K(x), V(x);   y_h = softmax( q_h [pk_h; k_h]ᵀ / √d ) [pv_h; v_h]  in each sequence and head h
-// Q, K, V: projections [T, H] -> [T, H] with or without deltas; Prefix: rows pk, pv [l, H] before every sequence's own keys and
-// values, seen by all its tokens, without position or mask: a table that it has, or one that it makes in each forward, [pk, pv] [l, 2 H]. Given Firsts, only the first token of each sequence asks: [T, H] -> [S, H]. Kept for backward: q, k, v and the log-sums of the scores (or the probabilities), and nothing if
-// nothing at or below this point wants a gradient.
+// Q, K, V: projections [T, H] -> [T, H] with or without deltas; Prefix: rows pk, pv [l, H] before every sequence's own keys and values, seen
+// by all its tokens, without position or mask: a table that it has, one that it makes in each forward, [pk, pv] [l, 2 H], or one for each text.
+// Given Firsts, only the first token of each sequence asks: [T, H] -> [S, H]. Kept for backward: q, k, v and the log-sums of the scores (or
+// the probabilities), and nothing if nothing at or below this point wants a gradient.
 template <Index heads, class Q, class K, class V, class Prefix = NoPrefix>
 struct SelfAttention {
   static constexpr bool trains = Q::trains || K::trains || V::trains || Prefix::trains;
@@ -53,7 +54,8 @@ struct SelfAttention {
     using ValueOn = typename V::template On<Env>;
     using PrefixOn = typename Prefix::template On<Env>;
     static constexpr bool trains = SelfAttention::trains, across = true, made = detail::MadePrefix<PrefixOn>,
-                          per_text = detail::TextPrefix<PrefixOn>, whole = per_text || needs_all<QueryOn> || needs_all<KeyOn> || needs_all<ValueOn>;
+                          per_text = detail::TextPrefix<PrefixOn>,
+                          whole = per_text || needs_all<QueryOn> || needs_all<KeyOn> || needs_all<ValueOn>;
 
     QueryOn query;
     KeyOn key;
@@ -169,16 +171,17 @@ struct SelfAttention {
       op::scatter_rows_add<Env>(env, prefix.rows(env, prefix.inner.keys(), rows, g), rows.before, kept.k);
       op::scatter_rows_add<Env>(env, prefix.rows(env, prefix.inner.values(), rows, g), rows.before, kept.v);
       if constexpr (Pass::learns) saved.open = std::move(g);
-      return op::gather_rows<Env>(env, op::attention<Env>(env, kept.q, kept.k, kept.v, {}, {}, rows, heads, kept.mask, kept.saved), rows.own);
+      const Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, {}, {}, rows, heads, kept.mask, kept.saved);
+      return op::gather_rows<Env>(env, y, rows.own);
     }
     template <class Pass>
     InputGradient<Env, Pass> with_rows_backward(Env& env, View<Env> dy, const Tokens<Env>& x, const Kept& kept,
                                                 typename PrefixOn::template Saved<Pass>& saved, typename PrefixOn::Grads& g,
                                                 op::AttentionGradients<Env>& d) const {
       const Prefixed rows(*x.sequences, prefix.length());
-      const auto all = op::attention_backward<Env>(env, op::scatter_rows<Env>(env, dy, rows.own, rows.tokens()), kept.q, kept.k, kept.v, {}, {}, rows,
-                                                   heads, kept.mask, kept.saved, {}, {});
-      const auto at = [&](const Tensor<Env>& from, const std::vector<std::int32_t>& places) { return op::gather_rows<Env>(env, from, places); };
+      const Tensor<Env> dall = op::scatter_rows<Env>(env, dy, rows.own, rows.tokens());
+      const auto all = op::attention_backward<Env>(env, dall, kept.q, kept.k, kept.v, {}, {}, rows, heads, kept.mask, kept.saved, {}, {});
+      const auto at = [&](const Tensor<Env>& from, op::Ids places) { return op::gather_rows<Env>(env, from, places); };
       d = {at(all.q, rows.own), at(all.k, rows.own), at(all.v, rows.own)};
       return prefix.template backward<Pass>(env, at(all.k, rows.before), at(all.v, rows.before), x, rows, saved, g);
     }

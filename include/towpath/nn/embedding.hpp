@@ -43,7 +43,8 @@ struct Prompted : Prefixed {
 // returns a gradient of it, and if nothing here trains there is no backward.
 // With a Prompt of n rows these stand before the words of each sequence as if they were words themselves, at positions 0 … n - 1 and of
 // type 0 (the words begin at position n): ids [T] -> [T + n S, H], laid out as Prompted says.
-template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train, class Prompt = NoPrompt>
+template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train,
+          class Prompt = NoPrompt>
 struct BertEmbeddings {
   static constexpr bool trains = tables_train || norm_weight_trains || norm_bias_trains || Prompt::trains;
 
@@ -154,7 +155,9 @@ struct BertEmbeddings {
     // An id or a position without a row would be read from somewhere else in memory, so release builds look too.
     static void check(const Ragged& tokens) {
       if (tokens.longest() + prompt_rows > Shape::positions)
-        fail("a text has " + std::to_string(tokens.longest()) + " tokens" + (prompt_rows > 0 ? " after a prompt of " + std::to_string(prompt_rows) : ""), "the position table has " + std::to_string(Shape::positions) + " rows",
+        fail("a text has " + std::to_string(tokens.longest()) + " tokens" +
+                 (prompt_rows > 0 ? " after a prompt of " + std::to_string(prompt_rows) : ""),
+             "the position table has " + std::to_string(Shape::positions) + " rows",
              "Cut texts to that length when they are tokenised");
       for (const auto& [ids, rows, what] : {std::tuple{&tokens.ids, Shape::vocabulary, "token id "}, std::tuple{&tokens.types, Shape::types, "segment id "}})
         for (std::int32_t id : *ids)

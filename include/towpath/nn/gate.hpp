@@ -34,8 +34,8 @@ struct One {
 };
 }  // namespace functions
 
-// A number between 0 and 1 for each text: g_s = mean over its tokens of sigmoid(x_t wᵀ + b), x [T, In], w [1, In] ~ N(0, 0.02), b zero; [S, 1].
-// A text without tokens has 0. Names: weight, bias.
+// A number between 0 and 1 for each text: g_s = mean over its tokens of sigmoid(x_t wᵀ + b), x [T, In], w [1, In] ~ N(0, 0.02), b zero;
+// -> [S, 1]. A text without tokens has 0. Names: weight, bias.
 template <Index In>
 struct TextGate {
   static constexpr bool trains = true;
@@ -102,8 +102,8 @@ inline std::vector<std::int32_t> text_of_each_row(const Sequences& s) {
 }
 }  // namespace detail
 
-// Gate<M, In, Out>: y_t = g_s M(x)_t for the tokens t of text s, g its TextGate of x; x [T, In], y [T, Out]. The mean needs every token, so that
-// whoever would compute first tokens alone computes all. Names: M's, and gate.weight, gate.bias.
+// Gate<M, In, Out>: y_t = g_s M(x)_t for the tokens t of text s, g its TextGate of x; x [T, In], y [T, Out]. The mean needs every token, so
+// that whoever would compute first tokens alone computes all. Names: M's, and gate.weight, gate.bias.
 template <class M, Index In, Index Out>
 struct Gate {
   static constexpr bool trains = true;
@@ -144,7 +144,8 @@ struct Gate {
       return y;
     }
     template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const Tokens<Env>& x, Saved<Pass>& saved, Grads& g, op::FinishOf<Env> finish = {}) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const Tokens<Env>& x, Saved<Pass>& saved, Grads& g,
+                                      op::FinishOf<Env> finish = {}) const {
       require_kept(!saved.open.empty() || dy.rows == 0);
       const auto whose = detail::text_of_each_row(*x.sequences);
       const detail::ByText<Env> by{env, whose, Out};
@@ -208,8 +209,8 @@ struct PrefixGate {
       return gate.template forward<Pass>(env, x, saved.gate);
     }
     template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dkeys, View<Env> dvalues, const Tokens<Env>& x, const Prefixed& at, Saved<Pass>& saved,
-                                      Grads& g) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dkeys, View<Env> dvalues, const Tokens<Env>& x, const Prefixed& at,
+                                      Saved<Pass>& saved, Grads& g) const {
       const detail::ByText<Env> by{env, at.whose, Width};
       Tensor<Env> dg(x.sequences->count(), 1);
       const auto one = [&](View<Env> d, View<Env> table, Writable<Env> dtable) {

@@ -23,8 +23,8 @@ struct Gated {
   using family = detail::AnyGated;
   using sites = typename M::sites;
   static_assert(detail::add_up(typename sites::list{}),
-                "[towpath] Gated: a gate multiplies what is added, and this method stands where results pass through: give it a site beside, round or "
-                "outside something (an Adapter at::AroundFfnNorm or at::BesideFfn), or a projection");
+                "[towpath] Gated: a gate multiplies what is added, and this method stands where results pass through: give it a site "
+                "beside, round or outside something (an Adapter at::AroundFfnNorm or at::BesideFfn), or a projection");
 
   template <class S, Index... widths>
   struct Part {

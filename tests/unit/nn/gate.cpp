@@ -1,6 +1,7 @@
 #include "towpath/nn/gate.hpp"
 #include "towpath/nn/attention.hpp"
 #include "towpath/nn/chain.hpp"
+#include "towpath/nn/under.hpp"
 
 #include "gradients.hpp"
 
