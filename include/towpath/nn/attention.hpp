@@ -162,7 +162,7 @@ struct SelfAttention {
 
   private:
     template <class Pass>
-    Tensor<Env> with_rows(Env& env, const Tokens<Env>& x, Kept& kept, typename PrefixOn::template Saved<Pass>& saved) const {
+    Tensor<Env> with_rows(Env& env, const Tokens<Env>& x, Kept& kept, detail::SavedPrefix<PrefixOn, Pass>& saved) const {
       const Prefixed rows(*x.sequences, prefix.length());
       Tensor<Env> g = prefix.template forward<Pass>(env, x, saved);                                     // [S, 1]
       kept.q = op::scatter_rows<Env>(env, kept.q, rows.own, rows.tokens());
@@ -176,7 +176,7 @@ struct SelfAttention {
     }
     template <class Pass>
     InputGradient<Env, Pass> with_rows_backward(Env& env, View<Env> dy, const Tokens<Env>& x, const Kept& kept,
-                                                typename PrefixOn::template Saved<Pass>& saved, typename PrefixOn::Grads& g,
+                                                detail::SavedPrefix<PrefixOn, Pass>& saved, typename PrefixOn::Grads& g,
                                                 op::AttentionGradients<Env>& d) const {
       const Prefixed rows(*x.sequences, prefix.length());
       const Tensor<Env> dall = op::scatter_rows<Env>(env, dy, rows.own, rows.tokens());
