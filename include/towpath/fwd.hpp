@@ -65,6 +65,8 @@ template <class... S>
 struct Ia3;
 template <class... Parts>
 struct Together;
+template <class M>
+struct Gated;
 template <Index Rank, class F>
 struct Aside;
 template <class Module, class... S>

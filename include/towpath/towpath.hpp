@@ -41,6 +41,7 @@
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
 #include "towpath/peft/prompt.hpp"
+#include "towpath/peft/unipelt.hpp"
 #include "towpath/train/encode.hpp"
 #include "towpath/train/evaluate.hpp"
 #include "towpath/train/frozen_states.hpp"

@@ -9,6 +9,7 @@
 #include "../unit/model/small.hpp"
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/full.hpp"
+#include "towpath/peft/ia3.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
@@ -23,41 +24,13 @@ namespace subsets {
 
 using namespace towpath;
 
-struct Gain {  // at the hidden units
-  using sites = Sites<at::FfnHidden>;
-  template <class Env, class, Index Width>
-  struct Module {
-    static constexpr bool trains = true;
-    Tensor<Env> gain{Width};
-    struct Grads {
-      Tensor<Env> gain{Width};
-    };
-    template <class Pass>
-    struct Saved {};
-    template <class Pass>
-    static constexpr bool uses_input = Pass::learns;
-    template <class Pass>
-    Tensor<Env> forward(Env& env, View<Env> x, Saved<Pass>&) const {
-      return op::scale_columns<Env>(env, x, gain);
-    }
-    template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, const Saved<Pass>&, Grads& g) const {
-      op::column_dots_add<Env>(env, dy, x, g.gain);
-      if constexpr (Pass::wants_input) return op::scale_columns<Env>(env, dy, gain);
-      else return {};
-    }
-    template <class F, class... Ms>
-    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
-      f(at / "gain", Trainable{start::ones}, ms.gain...);
-    }
-  };
-};
-
-// One method for each site; FullTuning stands for at::Weights. Smooth functions only: among so many draws one meets the kink of a ReLU
+// One method for each site, but for those that only scale units and the two round a norm, which stand together; FullTuning stands for
+// at::Weights. Smooth functions only: among so many draws one meets the kink of a ReLU
 // (ReLU itself is checked in unit/peft).
 using Methods = List<LoRA<2, at::Query>, LoRA<2, at::Key>, LoRA<2, at::Value>, LoRA<2, at::AttentionOutput>, LoRA<2, at::FfnIn>, LoRA<2, at::FfnOut>,
-                     Prefix<2>, Gain, Adapter<2, Gelu, at::BesideAttention>, Adapter<2, Gelu, at::BesideFfn>, Adapter<2, Gelu, at::PostAttention>,
-                     Adapter<2, Gelu, at::PostFfn>, Adapter<2, Gelu, at::PostAttentionNorm>, Adapter<2, Gelu, at::PostFfnNorm>,
+                     Prefix<2>, Ia3<at::Keys, at::Values, at::Context, at::FfnArgument, at::FfnHidden>, Adapter<2, Gelu, at::BesideAttention>,
+                     Adapter<2, Gelu, at::BesideFfn>, Adapter<2, Gelu, at::AroundAttentionNorm, at::AroundFfnNorm>,
+                     Adapter<2, Gelu, at::PostAttention>, Adapter<2, Gelu, at::PostFfn>, Adapter<2, Gelu, at::PostAttentionNorm>, Adapter<2, Gelu, at::PostFfnNorm>,
                      Pathway<Aside<2, Gelu>, at::OutsideAttention>, Pathway<Aside<2, Gelu>, at::OutsideFfn>, Pathway<Aside<2, Gelu>, at::OutsideLayer>, BitFit,
                      LayerNormTuning, FullTuning>;
 constexpr std::size_t n = Methods::size, none = n;

@@ -1,4 +1,4 @@
-// Numbers: tuning.py.
+// Numbers: tuning.py; of norms, tuning_libraries.py.
 #include "tuning.hpp"
 #include "towpath/peft/full.hpp"
 
@@ -11,3 +11,5 @@ TEST_CASE("bitfit trains as in PyTorch") {
 TEST_CASE("full trains as in PyTorch") {
   like_pytorch<Retriever<Stack<FullTuning>, FullTuning>>("full");
 }
+
+TEST_CASE("norms train as in peft") { like_pytorch<Retriever<Stack<LayerNormTuning>, LayerNormTuning>>("norms"); }

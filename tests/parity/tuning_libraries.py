@@ -9,6 +9,7 @@ A method is a function that puts the library's modules into a model and says whi
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import adapters
 import peft
@@ -85,9 +86,9 @@ def pfeiffer(model, dtype):
     return only(model, bottlenecks(model, lambda layer: (("output.around.adapter", layer.output),)))
 
 
-def flat_prefix(model):
+def flat_prefix(model, within=""):
     table = model.prefix_tuning.prefix_tunings["a"]["self_prefix"].control_trans
-    return {f"encoder.layer.{n}.attention.self.prefix_{what}":
+    return {f"encoder.layer.{n}.attention.self.{within}prefix_{what}":
             (table, lambda p, at=2 * n + k: p.view(PREFIX, 2 * LAYERS, HIDDEN)[:, at])
             for n in range(LAYERS) for k, what in enumerate(("key", "value"))}
 
@@ -138,6 +139,43 @@ def prefix_mlp(model, dtype):
     return only(model, names)
 
 
+def norms(model, dtype):
+    tuned = peft.inject_adapter_in_model(peft.LNTuningConfig(target_modules=["LayerNorm"]), model).to(dtype)
+    names = {}
+    for name, module in tuned.named_modules():
+        if name.endswith("LayerNorm"):
+            linear(names, name, module.ln_tuning_layers["default"])
+    return only(tuned, names)
+
+
+class OneByOne(torch.nn.Module):
+    """The library's gates average over padding too, so that a text's result depends on its neighbours; here each is alone."""
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask):
+        rows = [self.model(input_ids=ids[None, :mask.sum()], attention_mask=mask[None, :mask.sum()]).last_hidden_state[0]
+                for ids, mask in zip(input_ids, attention_mask)]
+        return SimpleNamespace(last_hidden_state=torch.nn.utils.rnn.pad_sequence(rows, batch_first=True))
+
+
+def unipelt(model, dtype):
+    in_hub(model, hub.UniPELTConfig(hub.PrefixTuningConfig(flat=True, prefix_length=PREFIX), hub.SeqBnConfig(reduction_factor=HIDDEN // RANK),
+                                    hub.LoRAConfig(r=RANK, alpha=RANK)), dtype)
+    names = flat_prefix(model, "gated.") | bottlenecks(model, lambda layer: (("output.around.gated.adapter", layer.output),))
+    for n, layer in enumerate(model.encoder.layer):
+        at, attention = f"encoder.layer.{n}.", layer.attention.self
+        linear(names, at + "attention.self.gated.gate", attention.prefix_tuning.prefix_gates["a"])
+        linear(names, at + "output.around.gated.gate", layer.output.adapters["a"].gate)
+        for name in ("query", "value"):
+            lora = getattr(attention, name).loras["a"]
+            for what in "AB":
+                names[f"{at}attention.self.{name}.gated.lora_{what}.weight"] = (getattr(lora, f"lora_{what}"), whole)
+            linear(names, f"{at}attention.self.{name}.gated.gate", lora.gate)
+    return only(OneByOne(model), names)
+
+
 class WithoutPrompt(torch.nn.Module):
     """The states of the words alone."""
     def __init__(self, model):
@@ -156,7 +194,8 @@ def prompt(model, dtype):
 
 
 METHODS = {"ia3-peft": ia3_peft, "ia3-hub": ia3_hub, "houlsby": houlsby, "pfeiffer": pfeiffer, "mam": mam, "prefix-mlp": prefix_mlp,
-           "prompt": prompt, "compacter": compacter}
+           "prompt": prompt, "compacter": compacter,
+           "unipelt": unipelt, "norms": norms}
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
@@ -165,9 +204,9 @@ def train(method, weights, dtype, seed):
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, (p, view) in names.items():
-            value = draw(generator, view(p).shape, 1.0 if name.endswith("ia3_l") else 0.0, 0.5 if "phm_rule" in name or ".W_" in name else 0.1)
+            value = draw(generator, view(p).shape, 1.0 if name.endswith(("ia3_l", "LayerNorm.weight")) else 0.0, 0.5 if "phm_rule" in name or ".W_" in name else 0.1)
             view(p).copy_(value)
-    plain = {id(p) for n, (p, _) in names.items() if n.endswith("bias")}
+    plain = {id(p) for n, (p, _) in names.items() if n.endswith("bias") or "LayerNorm" in n}
     every = {id(p): p for p, _ in names.values()}
     adam = torch.optim.AdamW([{"params": [p for i, p in every.items() if i not in plain], "weight_decay": DECAY},
                               {"params": [p for i, p in every.items() if i in plain], "weight_decay": 0.0}],

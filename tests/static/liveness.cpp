@@ -3,10 +3,14 @@
 #include "towpath/backend/cpu/cpu.hpp"
 #include "towpath/model/bert.hpp"
 #include "towpath/nn/rehearse.hpp"
+#include "towpath/peft/compacter.hpp"
 #include "towpath/peft/full.hpp"
+#include "towpath/peft/ia3.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
+#include "towpath/peft/prompt.hpp"
+#include "towpath/peft/unipelt.hpp"
 
 using namespace towpath;
 
@@ -46,6 +50,8 @@ static_assert(keeps_nothing<Layer<>, Infer> && keeps_nothing<Crowd, Infer> && ke
 static_assert(keeps_nothing<Bert<MiniLM, Repeat<6, Crowd>, Pathway<Aside<4>>, BitFit>, Infer>);
 static_assert(keeps_nothing<Bert<MiniLM, Repeat<6, Crowd>, Pathway<Aside<4>>, BitFit>, Rehearse>);
 static_assert(!keeps_nothing<Crowd, Low> && !no_gradients<Crowd>);
+using Others = Layer<UniPELT<>, Ia3<>, Compacter<8>>;
+static_assert(keeps_nothing<Others, Infer> && keeps_nothing<Layer<Prefix<4, Mlp<8>>>, Infer> && keeps_nothing<Bert<MiniLM, Repeat<6, Layer<>>, Prompt<4>>, Infer>);
 
 // A frozen layer has no gradients, and is remembered only if somebody below trains.
 static_assert(no_gradients<Layer<>> && no_gradients<Repeat<6, Layer<>>> && no_gradients<Bert<MiniLM, Repeat<6, Layer<>>>>);
@@ -83,7 +89,7 @@ static_assert(reads_its_input<Layer<Pathway<Aside<4>, at::OutsideAttention>>, Lo
 static_assert(!reads_its_input<Layer<BitFit>, Low> && !reads_its_input<Layer<BitFit>, High>);
 static_assert(!reads_its_input<Layer<Prefix<4>>, Low> && !reads_its_input<Layer<Prefix<4>>, High>);
 static_assert(!reads_its_input<Layer<Adapter<4>>, High> && !reads_its_input<Layer<LoRA<4, at::AttentionOutput>>, Low>);
-static_assert(!reads_its_input<Layer<LayerNormTuning>, High>);
+static_assert(!reads_its_input<Layer<LayerNormTuning>, High> && !reads_its_input<Layer<Ia3<>>, High> && !reads_its_input<Layer<Pfeiffer<4>>, High>);
 // Inputs between layers: the norm below gives them again, unless something is added to what it gives.
 static_assert(!On<Repeat<6, Layer<BitFit>>>::keeps<Low> && !On<Repeat<6, Layer<BitFit>>>::recalls<Low>);
 static_assert(!On<Repeat<6, Layer<LoRA<4>>>>::keeps<Low> && On<Repeat<6, Layer<LoRA<4>>>>::recalls<Low>);
@@ -125,7 +131,12 @@ static_assert(receives_gradient<Bert<MiniLM, Repeat<6, Layer<>>, BitFit>, Embedd
 static_assert(receives_gradient<Bert<MiniLM, Repeat<6, Layer<>>, FullTuning>, Embeddings>);
 static_assert(receives_gradient<Bert<MiniLM, Repeat<6, Layer<>>, LayerNormTuning>, Embeddings>);
 static_assert(!receives_gradient<Bert<MiniLM, Repeat<6, Layer<FullTuning>>>, Embeddings>);
+static_assert(receives_gradient<Bert<MiniLM, Repeat<6, Layer<>>, Prompt<4>>, Embeddings>);  // a prompt stands below every layer
 static_assert(!receives_gradient<Freeze<Bert<MiniLM, Repeat<6, Layer<>>, BitFit>>, Embeddings>);
+
+// First tokens alone are enough for every layer but one with a gate.
+static_assert(!needs_all<On<Layer<Prefix<4>, Ia3<>>>> && needs_all<On<Repeat<6, Layer<Gated<LoRA<4>>>>>> && needs_all<On<Layer<Gated<Prefix<4>>>>>);
+static_assert(needs_all<On<Segments<Repeat<3, Layer<>>, Repeat<3, Layer<Gated<Pfeiffer<4>>>>>>>);
 
 // Recomputation keeps the place in the random stream and nothing else (its input is its owner's); frozen, not even that.
 static_assert(sizeof(Saved<Checkpoint<Layer<FullTuning>>, High>) == sizeof(std::uint64_t) && reads_its_input<Checkpoint<Layer<BitFit>>, Low>);

@@ -3,10 +3,13 @@
 #include "towpath/model/bert.hpp"
 #include "towpath/nn/pooling.hpp"
 #include "towpath/nn/rehearse.hpp"
+#include "towpath/peft/compacter.hpp"
 #include "towpath/peft/full.hpp"
+#include "towpath/peft/ia3.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
+#include "towpath/peft/unipelt.hpp"
 
 using namespace towpath;
 
@@ -30,6 +33,7 @@ static_assert(on_all<Beside<Linear<8, 4>, Linear<8, 4>>>() && on_all<Under<"dens
 static_assert(on_all<SelfAttention<2, Linear<8, 8>, Linear<8, 8>, Linear<8, 8>>>());
 static_assert(on_all<Layer<>>() && on_all<Layer<FullTuning>>());
 static_assert(on_all<Layer<LoRA<4>, Adapter<4>, Prefix<4>, BitFit, LayerNormTuning, Pathway<Aside<4>>>>());
+static_assert(on_all<Layer<Ia3<>, Prefix<4, Mlp<8>>, Compacter<8>, Pfeiffer<4>, Pathway<Aside<4>>>>() && on_all<Layer<UniPELT<>>>());
 static_assert(on_all<Repeat<3, Layer<LoRA<4>>>>() && on_all<Segments<Repeat<3, Layer<>>, Repeat<3, Layer<LoRA<4>>>>>());
 static_assert(on_all<Checkpoint<Layer<LoRA<4>>>>());
 

@@ -92,6 +92,14 @@ inline constexpr bool looks_across = [] {
   else return false;
 }();
 
+// Does M read all tokens of a text whatever is asked of it (a gate, which is a mean over them)? Then nobody narrows to first tokens
+// below it.
+template <class M>
+inline constexpr bool needs_all = [] {
+  if constexpr (requires { M::whole; }) return M::whole;
+  else return false;
+}();
+
 // Can M compute its result once more from what it keeps under P, in a pass over memory? Then whoever reads that result in backward asks for it
 // and nobody keeps it:  again(env, x, saved), x being M's input if that is kept, gives forward's result to the bit. M says so by
 //   using Again = On;  template <class Pass> static constexpr bool repeats = …;

@@ -190,10 +190,26 @@ TOWPATH_OP void gather_rows_add(Env& env, View<Env> table, Ids ids, Writable<Env
   TOWPATH_CHECK(static_cast<Index>(ids.size()) == y.rows && table.columns == y.columns);
   Env::Ops::gather_rows_add(env, table, ids, y);
 }
+// y[t] = table[ids[t]], as a matrix of its own
+template <class Env>
+Tensor<Env> gather_rows(Env& env, View<Env> table, Ids ids) {
+  Tensor<Env> y = env.template take<Env>(static_cast<Index>(ids.size()), table.columns);
+  y.clear();
+  gather_rows_add<Env>(env, table, ids, y);
+  return y;
+}
 template <class Env>
 TOWPATH_OP void scatter_rows_add(Env& env, View<Env> dy, Ids ids, Writable<Env> dtable) {
   TOWPATH_CHECK(static_cast<Index>(ids.size()) == dy.rows && dtable.columns == dy.columns);
   Env::Ops::scatter_rows_add(env, dy, ids, dtable);
+}
+// x's rows at these places of `rows` rows, zeros between them
+template <class Env>
+Tensor<Env> scatter_rows(Env& env, View<Env> x, Ids places, Index rows) {
+  Tensor<Env> y = env.template take<Env>(rows, x.columns);
+  y.clear();
+  scatter_rows_add<Env>(env, x, places, y);
+  return y;
 }
 // The first row of each sequence, zeros for one without tokens; and y[first of s] += x[s]      x [T,n]  -> [S,n]
 template <class Env>

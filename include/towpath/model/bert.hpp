@@ -85,15 +85,13 @@ struct Bert {
       require_weights();
       saved = {};  // what the last step kept makes room
       Tensor<Env> x = embeddings.template forward<Below<Pass>>(env, tokens, saved.embeddings);                        // [T, H]
-      Tensor<Env> y, firsts;
+      Tensor<Env> y;
       if constexpr (prompt_rows > 0) {
         const Prompted rows(tokens, prompt_rows);                                                                     // [T + n S, H]
-        const Tensor<Env> all = encoder.template forward<Over<Pass>>(env, Tokens<Env>{x, &rows}, saved.encoder);
-        y = Tensor<Env>(tokens.tokens(), hidden);
-        op::gather_rows_add<Env>(env, all, rows.words, y);
+        y = op::gather_rows<Env>(env, encoder.template forward<Over<Pass>>(env, Tokens<Env>{x, &rows}, saved.encoder), rows.own);
         if constexpr (only_firsts) y = op::firsts<Env>(env, y, tokens);
       } else {
-        y = encoder.template forward<Over<Pass>>(env, input<only_firsts>(env, x, tokens, firsts), saved.encoder);
+        y = above<only_firsts>(env, x, tokens, [&](const auto& in) { return encoder.template forward<Over<Pass>>(env, in, saved.encoder); });
       }
       if constexpr (keeps<Pass>) saved.embedded = std::move(x);
       return y;
@@ -102,25 +100,21 @@ struct Bert {
     void backward(Env& env, View<Env> dy, const Ragged& tokens, Saved<Pass>& saved, Grads& g) const {
       View<Env> x;
       if constexpr (keeps<Pass>) x = saved.embedded;
+      Tensor<Env> widest;
       if constexpr (prompt_rows > 0) {
         const Prompted rows(tokens, prompt_rows);
-        Tensor<Env> words, all(rows.tokens(), hidden);
-        if constexpr (only_firsts) {
-          words = Tensor<Env>(tokens.tokens(), hidden);
-          op::add_firsts<Env>(env, dy, tokens, words);
-          dy = words;
-        }
-        op::scatter_rows_add<Env>(env, dy, rows.words, all);
+        const Tensor<Env> all = op::scatter_rows<Env>(env, widened<only_firsts>(env, dy, tokens, widest), rows.own, rows.tokens());
         const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, all, Tokens<Env>{x, &rows}, saved.encoder, g.encoder);
         embeddings.template backward<Below<Pass>>(env, dx, tokens, saved.embeddings, g.embeddings);
       } else {
         Tensor<Env> firsts;
         const auto in = input<only_firsts>(env, x, tokens, firsts);
+        const View<Env> d = widened<only_firsts && !narrow<only_firsts>>(env, dy, tokens, widest);
         if constexpr (active<Low, Pass>) {
-          const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
+          const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, d, in, saved.encoder, g.encoder);
           embeddings.template backward<Below<Pass>>(env, dx, tokens, saved.embeddings, g.embeddings);
         } else {
-          encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
+          encoder.template backward<Over<Pass>>(env, d, in, saved.encoder, g.encoder);
         }
       }
     }
@@ -141,13 +135,14 @@ struct Bert {
     template <class Pass, bool only_firsts = false>
     Tensor<Env> forward_from(Env& env, View<Env> states, const Ragged& tokens, Saved<Pass>& saved) const {
       saved = {};
-      Tensor<Env> firsts;
-      return detail::forward_top<Over<Pass>>(encoder, env, input<only_firsts>(env, states, tokens, firsts), saved.encoder);
+      return above<only_firsts>(env, states, tokens,
+                                [&](const auto& in) { return detail::forward_top<Over<Pass>>(encoder, env, in, saved.encoder); });
     }
     template <class Pass, bool only_firsts = false>
     void backward_from(Env& env, View<Env> dy, View<Env> states, const Ragged& tokens, Saved<Pass>& saved, Grads& g) const {
-      Tensor<Env> firsts;
-      detail::backward_top<Over<Pass>>(encoder, env, dy, input<only_firsts>(env, states, tokens, firsts), saved.encoder, g.encoder);
+      Tensor<Env> firsts, widest;
+      const View<Env> d = widened<only_firsts && !narrow<only_firsts>>(env, dy, tokens, widest);
+      detail::backward_top<Over<Pass>>(encoder, env, d, input<only_firsts>(env, states, tokens, firsts), saved.encoder, g.encoder);
     }
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
@@ -156,9 +151,30 @@ struct Bert {
     }
 
   private:
+    // First tokens alone are computed where they alone are asked for and no part of the stack needs the others' as well.
+    template <bool only_firsts>
+    static constexpr bool narrow = only_firsts && !needs_all<High>;
+    template <bool only_firsts, class Run>
+    static Tensor<Env> above(Env& env, View<Env> x, const Ragged& tokens, const Run& run) {
+      Tensor<Env> firsts;
+      Tensor<Env> y = run(input<only_firsts>(env, x, tokens, firsts));
+      if constexpr (only_firsts && !narrow<only_firsts>) return op::firsts<Env>(env, y, tokens);
+      else return y;
+    }
+    // The gradient of first tokens among zeros for the others.
+    template <bool from_firsts>
+    static View<Env> widened(Env& env, View<Env> dy, const Ragged& tokens, [[maybe_unused]] Tensor<Env>& all) {
+      if constexpr (from_firsts) {
+        all = Tensor<Env>(tokens.tokens(), hidden);
+        op::add_firsts<Env>(env, dy, tokens, all);
+        return all;
+      } else {
+        return dy;
+      }
+    }
     template <bool only_firsts>
     static auto input(Env& env, View<Env> x, const Ragged& tokens, [[maybe_unused]] Tensor<Env>& firsts) {
-      if constexpr (only_firsts) {
+      if constexpr (narrow<only_firsts>) {
         return op::narrowed<Env>(env, x, tokens, firsts);
       } else {
         return Tokens<Env>{x, &tokens};

@@ -1,11 +1,13 @@
 // The layer, written as what it is: equations between parts. Each alias below is one line of
 //
 //   q, k, v = x Wᵀ + b + Σ deltas                       at::Query, at::Key, at::Value, at::KeysValues, then at::Keys, at::Values
-//   a = Post( drop( SA(q,k,v) W_oᵀ + b_o + Σ deltas ) ) + Σ B(x)      at::Context, at::AttentionOutput, at::PostAttention, at::BesideAttention
+//   a = Post( drop( C(SA(q,k,v)) W_oᵀ + b_o + Σ deltas ) ) + Σ B(x)
+//                                                       at::Context (C), at::AttentionOutput, at::PostAttention, at::BesideAttention
 //   u = After( Norm(x + a) ) + Σ B(x)                   at::PostAttentionNorm, at::OutsideAttention
 //                                                       at::AroundAttentionNorm: Norm(s + Σ B(Norm(s))) for Norm(s), s = x + a
 //   f = Post( drop( H( act( I( u W_iᵀ + b_i + Σ ) ) ) W_fᵀ + b_f + Σ ) ) + Σ B(u)
-//                                                       at::FfnIn, at::FfnArgument (I), at::FfnHidden (H), at::FfnOut, at::PostFfn, at::BesideFfn
+//                                                       at::FfnIn, at::FfnArgument (I), at::FfnHidden (H), at::FfnOut, at::PostFfn,
+//                                                       at::BesideFfn
 //   y = After( Norm(u + f) ) + Σ B(u) + Σ B(x)          at::PostFfnNorm, at::OutsideFfn, at::OutsideLayer; at::AroundFfnNorm likewise
 //
 // (BERT's post-norm order.) What is kept for backward and where backward stops follows from the parts:
@@ -37,9 +39,9 @@ namespace towpath {
 
 namespace detail {
 struct LayerHost {
-  using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::Keys, at::Values, at::Context,
-                      at::FfnArgument, at::FfnHidden, at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn, at::PostAttentionNorm,
-                      at::PostFfnNorm, at::AroundAttentionNorm, at::AroundFfnNorm, at::OutsideAttention, at::OutsideFfn, at::OutsideLayer,
+  using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::Keys, at::Values,
+                      at::Context, at::FfnArgument, at::FfnHidden, at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn,
+                      at::PostAttentionNorm, at::PostFfnNorm, at::AroundAttentionNorm, at::AroundFfnNorm, at::OutsideAttention, at::OutsideFfn, at::OutsideLayer,
                       at::Outside, at::Biases, at::Norms, at::Weights>;
 };
 
@@ -65,7 +67,8 @@ template <class Shape, class Methods>
 struct LayerParts {
   static_assert(check_methods<LayerHost>(Methods{}));
   static constexpr Index H = Shape::hidden, F = Shape::ffn;
-  static constexpr bool weights = any_claims<at::Weights, Methods>, biases = any_claims<at::Biases, Methods>, norms = any_claims<at::Norms, Methods>;
+  static constexpr bool weights = any_claims<at::Weights, Methods>, biases = any_claims<at::Biases, Methods>,
+                        norms = any_claims<at::Norms, Methods>;
 
   template <class Site, Index... widths>
   using At = typename Attached<Site, Methods, widths...>::list;
@@ -82,7 +85,8 @@ struct LayerParts {
 
   using SA = SelfAttention<Shape::heads, Projection<at::Query, H, H>, Follow<List<Projection<at::Key, H, H>>, At<at::Keys, H>>,
                            Follow<List<Projection<at::Value, H, H>>, At<at::Values, H>>, typename PrefixIn<At<at::KeysValues, H>>::type>;
-  using AttentionSub = Plus<Follow<List<SA>, At<at::Context, H>, List<Dropped<Projection<at::AttentionOutput, H, H>>>, At<at::PostAttention, H, H>>,
+  using AttentionSub = Plus<Follow<List<SA>, At<at::Context, H>, List<Dropped<Projection<at::AttentionOutput, H, H>>>,
+                                   At<at::PostAttention, H, H>>,
                             At<at::BesideAttention, H, H>>;                                                        // a
   using Lower = Plus<Follow<List<AddNorm<AttentionSub, Norm<"attention.output.LayerNorm", at::AroundAttentionNorm>>>,
                             At<at::PostAttentionNorm, H, H>>,
@@ -91,7 +95,8 @@ struct LayerParts {
   using Argument = Follow<List<Projection<at::FfnIn, H, F>>, At<at::FfnArgument, F>>;
   using Hidden = Follow<List<Activated<Argument, typename Shape::Activation, F>>, At<at::FfnHidden, F>>;
   using FfnSub = Plus<Follow<List<FeedForward<Hidden, Dropped<Projection<at::FfnOut, F, H>>>>, At<at::PostFfn, H, H>>, At<at::BesideFfn, H, H>>;  // f
-  using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm", at::AroundFfnNorm>>>, At<at::PostFfnNorm, H, H>>, At<at::OutsideFfn, H, H>>;
+  using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm", at::AroundFfnNorm>>>, At<at::PostFfnNorm, H, H>>,
+                     At<at::OutsideFfn, H, H>>;
 
   using Whole = Plus<Then<Lower, Upper>, At<at::OutsideLayer, H, H>, At<at::Outside, H, H>>;                        // y
 };

@@ -26,17 +26,23 @@ namespace detail {
 // A prefix whose rows are computed from other parameters: it has a forward and a backward of its own, without an input.
 template <class P>
 concept MadePrefix = requires { P::made; };
+// … and one whose rows are another in each text, by what it says to the attention's input: they become rows of the text itself, of which
+// nobody asks.
+template <class P>
+concept TextPrefix = requires { P::per_text; };
 template <class P, class Pass>
 struct SavedPrefix {};
-template <MadePrefix P, class Pass>
+template <class P, class Pass>
+  requires MadePrefix<P> || TextPrefix<P>
 struct SavedPrefix<P, Pass> : P::template Saved<PassFor<P, Pass>> {};
 }  // namespace detail
 
 // Multi-head self-attention over a ragged batch (Vaswani et al. 2017), without its output projection:
 //   q, k, v = Q(x), K(x), V(x);   y_h = softmax( q_h [pk_h; k_h]ᵀ / √d ) [pv_h; v_h]  in each sequence and head h
-// Q, K, V: projections [T, H] -> [T, H] with or without deltas; Prefix: rows pk, pv [l, H] before every sequence's own keys and
-// values, seen by all its tokens, without position or mask: a table that it has, or one that it makes in each forward, [pk, pv] [l, 2 H]. Given Firsts, only the first token of each sequence asks: [T, H] -> [S, H]. Kept for backward: q, k, v and the log-sums of the scores (or the probabilities), and nothing if
-// nothing at or below this point wants a gradient.
+// Q, K, V: projections [T, H] -> [T, H] with or without deltas; Prefix: rows pk, pv [l, H] before every sequence's own keys and values, seen
+// by all its tokens, without position or mask: a table that it has, one that it makes in each forward, [pk, pv] [l, 2 H], or one for each text.
+// Given Firsts, only the first token of each sequence asks: [T, H] -> [S, H]. Kept for backward: q, k, v and the log-sums of the scores (or
+// the probabilities), and nothing if nothing at or below this point wants a gradient.
 template <Index heads, class Q, class K, class V, class Prefix = NoPrefix>
 struct SelfAttention {
   static constexpr bool trains = Q::trains || K::trains || V::trains || Prefix::trains;
@@ -47,7 +53,9 @@ struct SelfAttention {
     using KeyOn = typename K::template On<Env>;
     using ValueOn = typename V::template On<Env>;
     using PrefixOn = typename Prefix::template On<Env>;
-    static constexpr bool trains = SelfAttention::trains, across = true, made = detail::MadePrefix<PrefixOn>;
+    static constexpr bool trains = SelfAttention::trains, across = true, made = detail::MadePrefix<PrefixOn>,
+                          per_text = detail::TextPrefix<PrefixOn>,
+                          whole = per_text || needs_all<QueryOn> || needs_all<KeyOn> || needs_all<ValueOn>;
 
     QueryOn query;
     KeyOn key;
@@ -63,7 +71,7 @@ struct SelfAttention {
     template <class M, class Pass>
     static constexpr bool reads = M::template uses_input<PassFor<M, Pass>>;
     template <class Pass>
-    static constexpr bool uses_input = reads<QueryOn, Pass> || reads<KeyOn, Pass> || reads<ValueOn, Pass>;
+    static constexpr bool uses_input = reads<QueryOn, Pass> || reads<KeyOn, Pass> || reads<ValueOn, Pass> || (per_text && Pass::learns);
     template <class Pass>
     static constexpr bool keeps = active<On, Pass>;
 
@@ -91,6 +99,11 @@ struct SelfAttention {
       kept.v = value.template forward<PassFor<ValueOn, Pass>>(env, all, saved.value);                   // [T, H]
       if constexpr (made) kept.table = prefix.template forward<PassFor<PrefixOn, Pass>>(env, saved.prefix);
       if constexpr (Pass::random) kept.mask = env.mask();
+      if constexpr (per_text) {
+        Tensor<Env> y = with_rows<Pass>(env, all, kept, saved.prefix);
+        if constexpr (keeps<Pass>) saved.kept = std::move(kept);
+        return y;
+      }
       Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads, kept.mask,
                                          kept.saved, narrows<X>);                                      // as q
       if constexpr (keeps<Pass>) saved.kept = std::move(kept);
@@ -102,12 +115,19 @@ struct SelfAttention {
       const Tokens<Env> all = all_of(x);
       Kept kept = std::move(saved.kept);
       require_kept(!kept.q.empty() || dy.rows == 0);
+      [[maybe_unused]] InputGradient<Env, Pass> dprefix;
       Tensor<Env> dtable = made && PrefixOn::trains ? Tensor<Env>(kept.table.rows(), kept.table.columns()) : Tensor<Env>();
-      auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads,
+      op::AttentionGradients<Env> d;
+      if constexpr (per_text) dprefix = with_rows_backward<Pass>(env, dy, all, kept, saved.prefix, g.prefix, d);
+      else d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads,
                                            kept.mask, kept.saved, dkeys(dtable, g), dvalues(dtable, g), narrows<X>);
       if constexpr (made && active<PrefixOn, Pass>) prefix.template backward<Pass>(env, dtable, saved.prefix, g.prefix);
       kept = {};  // what has been used makes room
       if constexpr (Pass::wants_input) {
+        if constexpr (per_text) {
+          if (!finish.plus.empty()) op::add<Env>(env, finish.plus, dprefix);
+          finish.plus = dprefix;
+        }
         op::FinishOf<Env> plus;
         if constexpr (!narrows<X>) plus.plus = finish.plus;
         Tensor<Env> dv = backward_to<Pass>(value, env, d.v, all, saved.value, g.value, plus);
@@ -141,6 +161,30 @@ struct SelfAttention {
     }
 
   private:
+    template <class Pass>
+    Tensor<Env> with_rows(Env& env, const Tokens<Env>& x, Kept& kept, detail::SavedPrefix<PrefixOn, Pass>& saved) const {
+      const Prefixed rows(*x.sequences, prefix.length());
+      Tensor<Env> g = prefix.template forward<Pass>(env, x, saved);                                     // [S, 1]
+      kept.q = op::scatter_rows<Env>(env, kept.q, rows.own, rows.tokens());
+      kept.k = op::scatter_rows<Env>(env, kept.k, rows.own, rows.tokens());
+      kept.v = op::scatter_rows<Env>(env, kept.v, rows.own, rows.tokens());
+      op::scatter_rows_add<Env>(env, prefix.rows(env, prefix.inner.keys(), rows, g), rows.before, kept.k);
+      op::scatter_rows_add<Env>(env, prefix.rows(env, prefix.inner.values(), rows, g), rows.before, kept.v);
+      if constexpr (Pass::learns) saved.open = std::move(g);
+      const Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, {}, {}, rows, heads, kept.mask, kept.saved);
+      return op::gather_rows<Env>(env, y, rows.own);
+    }
+    template <class Pass>
+    InputGradient<Env, Pass> with_rows_backward(Env& env, View<Env> dy, const Tokens<Env>& x, const Kept& kept,
+                                                detail::SavedPrefix<PrefixOn, Pass>& saved, typename PrefixOn::Grads& g,
+                                                op::AttentionGradients<Env>& d) const {
+      const Prefixed rows(*x.sequences, prefix.length());
+      const Tensor<Env> dall = op::scatter_rows<Env>(env, dy, rows.own, rows.tokens());
+      const auto all = op::attention_backward<Env>(env, dall, kept.q, kept.k, kept.v, {}, {}, rows, heads, kept.mask, kept.saved, {}, {});
+      const auto at = [&](const Tensor<Env>& from, op::Ids places) { return op::gather_rows<Env>(env, from, places); };
+      d = {at(all.q, rows.own), at(all.k, rows.own), at(all.v, rows.own)};
+      return prefix.template backward<Pass>(env, at(all.k, rows.before), at(all.v, rows.before), x, rows, saved, g);
+    }
     static View<Env> half(View<Env> table, Index which) { return table.column_block(which * table.columns / 2, table.columns / 2); }
     static Writable<Env> half(Writable<Env> table, Index which) { return table.column_block(which * table.columns / 2, table.columns / 2); }
     View<Env> keys([[maybe_unused]] View<Env> table) const {

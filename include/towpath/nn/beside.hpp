@@ -16,7 +16,7 @@ struct Beside {
   struct On {
     using A = typename Main::template On<Env>;
     using B = typename Branch::template On<Env>;
-    static constexpr bool trains = Beside::trains, across = looks_across<A>;
+    static constexpr bool trains = Beside::trains, across = looks_across<A>, whole = needs_all<A> || needs_all<B>;
 
     A main;
     [[no_unique_address]] B branch;

@@ -19,7 +19,8 @@ struct Then {
   struct On {
     using First = typename A::template On<Env>;
     using Second = typename B::template On<Env>;
-    static constexpr bool trains = Then::trains, across = looks_across<First> || looks_across<Second>;
+    static constexpr bool trains = Then::trains, across = looks_across<First> || looks_across<Second>,
+                          whole = needs_all<First> || needs_all<Second>;
     template <class Pass>
     using Below = PassFor<First, Pass>;
     template <class Pass>

@@ -27,22 +27,14 @@ struct NoPrompt {
   };
 };
 
-// A batch in which n rows stand before the words of each sequence: its sequences, each row's position and type, and which rows are the
-// words' and the prompt's.
-struct Prompted : Sequences {
-  std::vector<std::int32_t> positions, types, words, prompt, which;
+// A batch in which n rows stand before the words of each sequence, with each row's position and type.
+struct Prompted : Prefixed {
+  std::vector<std::int32_t> positions, types;
 
-  Prompted(const Ragged& tokens, Index n) {
-    for (Index s = 0; s < tokens.count(); ++s) {
-      const Index start = this->tokens(), length = tokens.length(s);
-      for (Index i = 0; i < n + length; ++i) {
-        positions.push_back(static_cast<std::int32_t>(i));
-        types.push_back(i < n ? 0 : tokens.types[static_cast<std::size_t>(tokens.begin(s) + i - n)]);
-        (i < n ? prompt : words).push_back(static_cast<std::int32_t>(start + i));
-        if (i < n) which.push_back(static_cast<std::int32_t>(i));
-      }
-      offsets.push_back(start + n + length);
-    }
+  Prompted(const Ragged& tokens, Index n) : Prefixed(tokens, n), types(static_cast<std::size_t>(this->tokens()), 0) {
+    for (Index s = 0; s < count(); ++s)
+      for (Index i = 0; i < length(s); ++i) positions.push_back(static_cast<std::int32_t>(i));
+    for (std::size_t t = 0; t < own.size(); ++t) types[static_cast<std::size_t>(own[t])] = tokens.types[t];
   }
 };
 
@@ -51,7 +43,8 @@ struct Prompted : Sequences {
 // returns a gradient of it, and if nothing here trains there is no backward.
 // With a Prompt of n rows these stand before the words of each sequence as if they were words themselves, at positions 0 … n - 1 and of
 // type 0 (the words begin at position n): ids [T] -> [T + n S, H], laid out as Prompted says.
-template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train, class Prompt = NoPrompt>
+template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train,
+          class Prompt = NoPrompt>
 struct BertEmbeddings {
   static constexpr bool trains = tables_train || norm_weight_trains || norm_bias_trains || Prompt::trains;
 
@@ -131,16 +124,16 @@ struct BertEmbeddings {
   private:
     Tensor<Env> summed(Env& env, const Ragged& tokens) const {
       if constexpr (prompt_rows == 0) {
-        Tensor<Env> sum = gathered(env, word, tokens.ids);
+        Tensor<Env> sum = op::gather_rows<Env>(env, word, tokens.ids);
         op::gather_rows_add<Env>(env, position, tokens.positions, sum);
         op::gather_rows_add<Env>(env, type, tokens.types, sum);
         return sum;
       } else {
         const Prompted at(tokens, prompt_rows);
-        Tensor<Env> sum = gathered(env, position, at.positions);
+        Tensor<Env> sum = op::gather_rows<Env>(env, position, at.positions);
         op::gather_rows_add<Env>(env, type, at.types, sum);
-        op::scatter_rows_add<Env>(env, gathered(env, word, tokens.ids), at.words, sum);
-        op::scatter_rows_add<Env>(env, gathered(env, prompt.table, at.which), at.prompt, sum);
+        op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, word, tokens.ids), at.own, sum);
+        op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, prompt.table, at.which), at.before, sum);
         return sum;
       }
     }
@@ -151,24 +144,20 @@ struct BertEmbeddings {
         op::scatter_rows_add<Env>(env, d, tokens.types, g.type);
       } else {
         const Prompted at(tokens, prompt_rows);
-        op::scatter_rows_add<Env>(env, gathered(env, d, at.prompt), at.which, g.prompt.table);
+        op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, d, at.before), at.which, g.prompt.table);
         if constexpr (tables_train) {
-          op::scatter_rows_add<Env>(env, gathered(env, d, at.words), tokens.ids, g.word);
+          op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, d, at.own), tokens.ids, g.word);
           op::scatter_rows_add<Env>(env, d, at.positions, g.position);
           op::scatter_rows_add<Env>(env, d, at.types, g.type);
         }
       }
     }
-    static Tensor<Env> gathered(Env& env, View<Env> table, op::Ids rows) {
-      Tensor<Env> y = env.template take<Env>(static_cast<Index>(rows.size()), table.columns);
-      y.clear();
-      op::gather_rows_add<Env>(env, table, rows, y);
-      return y;
-    }
     // An id or a position without a row would be read from somewhere else in memory, so release builds look too.
     static void check(const Ragged& tokens) {
       if (tokens.longest() + prompt_rows > Shape::positions)
-        fail("a text has " + std::to_string(tokens.longest()) + " tokens" + (prompt_rows > 0 ? " after a prompt of " + std::to_string(prompt_rows) : ""), "the position table has " + std::to_string(Shape::positions) + " rows",
+        fail("a text has " + std::to_string(tokens.longest()) + " tokens" +
+                 (prompt_rows > 0 ? " after a prompt of " + std::to_string(prompt_rows) : ""),
+             "the position table has " + std::to_string(Shape::positions) + " rows",
              "Cut texts to that length when they are tokenised");
       for (const auto& [ids, rows, what] : {std::tuple{&tokens.ids, Shape::vocabulary, "token id "}, std::tuple{&tokens.types, Shape::types, "segment id "}})
         for (std::int32_t id : *ids)

@@ -12,12 +12,13 @@ namespace towpath {
 // A projection of parameterised hypercomplex multiplication (Zhang et al. 2021) with factors of low rank (Karimi Mahabadi et al. 2021):
 //   y = x W + b,   W = Σ_i A_i ⊗ (L_i R_i),   A_i [n, n], L_i [In/n, r], R_i [r, Out/n], i = 1 … n
 // W is never made: with x's columns in n blocks, z_(a,i) = x_a L_i, v_(b,i) = Σ_a A_i[a,b] z_(a,i), y_b = Σ_i v_(b,i) R_i.
-// Parameters: phm_rule [n², n] (A_1 above A_2 …, N(0, 0.01)), W_left [n r, In/n] and W_right [n r, Out/n] (row i r + k: column k of L_i, row k of
-// R_i; Glorot-uniform, or W_right zero, where y starts at b), bias [Out]. The matrices A are this projection's own: sharing them between
+// Parameters: phm_rule [n², n] (A_1 above A_2 …, N(0, 0.01)), W_left [n r, In/n] and W_right [n r, Out/n] (row i r + k: column k of L_i, row k
+// of R_i; Glorot-uniform, or W_right zero, where y starts at b), bias [Out]. The matrices A are this projection's own: sharing them between
 // layers, as the paper does to save n³ numbers per projection, would make a layer something that its model has to complete.
 template <Index In, Index Out, Index n, Index rank, bool starts_at_zero = false>
 struct PhmLinear {
-  static_assert(n > 0 && rank > 0 && In % n == 0 && Out % n == 0, "[towpath] Phm<n, r>: both widths of a projection must be multiples of n");
+  static_assert(n > 0 && rank > 0 && In % n == 0 && Out % n == 0,
+                "[towpath] Phm<n, r>: both widths of a projection must be multiples of n");
   static constexpr bool trains = true;
   static constexpr Index in = In / n, out = Out / n, inner = n * rank, mixed = n * inner;
 
@@ -49,7 +50,8 @@ struct PhmLinear {
       return y;
     }
     template <class Pass>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish = {}) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
       require_kept(!saved.z.empty() || dy.rows == 0);
       Tensor<Env> copy, other;
       const View<Env> d = blocks(env, dy, out, copy), z = joined(saved.z, dy.rows);

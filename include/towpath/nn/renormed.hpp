@@ -15,7 +15,7 @@ struct Renormed {
   struct On {
     using NormOn = typename Norm::template On<Env>;
     using BranchOn = typename Branch::template On<Env>;
-    static constexpr bool trains = Renormed::trains;
+    static constexpr bool trains = Renormed::trains, whole = needs_all<BranchOn>;
     template <class Pass>
     using First = PassFor<NormOn, Pass>;
     template <class Pass>

@@ -20,7 +20,7 @@ struct Repeat {
   template <class Env>
   struct On {
     using Layer = typename L::template On<Env>;
-    static constexpr bool trains = Repeat::trains, across = looks_across<Layer>;
+    static constexpr bool trains = Repeat::trains, across = looks_across<Layer>, whole = needs_all<Layer>;
     static constexpr Index layers = N;
     static constexpr std::size_t rest = static_cast<std::size_t>(N - 1);
     template <class Pass>

@@ -90,8 +90,8 @@ struct ScaledBranch<Branch, By> {
 //   at::PostAttentionNorm, PostFfnNorm      z + s B(z) after the norm
 //   at::BesideAttention, BesideFfn          Sub(x) + s B(x), no skip of its own (He et al. 2022, "parallel")
 //   at::AroundAttentionNorm, AroundFfnNorm  Norm(z + s B(Norm(z))), z the sum of residual and sub-layer (Pfeiffer et al. 2021)
-// The default sites are Houlsby's two, the default function ReLU, s = 1; options in any order: sites, one of Relu, Gelu, Silu, Tanh, Scale<n, d>,
-// and how the projections are made (Dense<start::Kaiming>, Phm<4>). Names: adapter_down, adapter_up; parallel_down, parallel_up beside.
+// The default sites are Houlsby's two, the default function ReLU, s = 1; options in any order: sites, one of Relu, Gelu, Silu, Tanh, Scale<n,
+// d>, and how the projections are made (Dense<start::Kaiming>, Phm<4>). Names: adapter_down, adapter_up; parallel_down, parallel_up beside.
 template <Index Rank, class... Options>
 struct Adapter {
   using family = detail::AnyAdapter;

@@ -88,8 +88,9 @@ template <class Host, class M, class Site>
 consteval bool check_offer() {
   static_assert(list::contains<Site, typename Host::offers>,
                 "[towpath] a method claims a site that this level does not have. A TransformerLayer offers at::Query, Key, Value, "
-                "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
-                "PostAttentionNorm, PostFfnNorm, AroundAttentionNorm, AroundFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
+                "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, "
+                "BesideFfn, PostAttention, PostFfn, PostAttentionNorm, PostFfnNorm, AroundAttentionNorm, AroundFfnNorm, "
+                "OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
                 "at::OutsideModel, InputTokens, Biases, Norms, Weights");
   return true;
 }

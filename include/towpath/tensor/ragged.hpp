@@ -25,6 +25,24 @@ struct Sequences {
   }
 };
 
+// The same sequences with n rows before each one's own: where both now stand, and which of the n and whose each of the former is.
+struct Prefixed : Sequences {
+  std::vector<std::int32_t> own, before, which, whose;
+
+  Prefixed(const Sequences& s, Index n) {
+    for (Index i = 0; i < s.count(); ++i) {
+      const Index start = tokens();
+      for (Index row = 0; row < n; ++row) {
+        before.push_back(static_cast<std::int32_t>(start + row));
+        which.push_back(static_cast<std::int32_t>(row));
+        whose.push_back(static_cast<std::int32_t>(i));
+      }
+      for (Index t = 0; t < s.length(i); ++t) own.push_back(static_cast<std::int32_t>(start + n + t));
+      offsets.push_back(start + n + s.length(i));
+    }
+  }
+};
+
 // A ragged batch of token ids; beside them segment ids, 0 for the first text and 1 for the second of a pair, and each token's place in its
 // sequence.
 struct Ragged : Sequences {

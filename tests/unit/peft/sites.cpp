@@ -36,14 +36,18 @@ TEST_CASE("a site says where below the layer its parameters are found, in BERT's
   CHECK(at::FfnIn::path_name.view() == "intermediate.dense");
   CHECK(at::FfnOut::path_name.view() == "output.dense");
   CHECK(at::KeysValues::path_name.view() == "attention.self");
+  CHECK(at::Keys::path_name.view() == at::Key::path_name.view());
+  CHECK(at::Values::path_name.view() == at::Value::path_name.view());
+  CHECK(at::Context::path_name.view() == at::AttentionOutput::path_name.view());
+  CHECK(at::FfnArgument::path_name.view() == at::FfnIn::path_name.view());
   CHECK(at::OutsideLayer::path_name.view().empty());
 }
 
 TEST_CASE("the rule of combination belongs to the site") {
   CHECK(all(at::Rule::delta, Deltas{}));
-  CHECK(all(at::Rule::sequence, List<at::FfnHidden, at::PostAttention, at::PostFfn, at::PostAttentionNorm, at::PostFfnNorm>{}));
-  CHECK(all(at::Rule::branch, List<at::BesideAttention, at::BesideFfn, at::OutsideAttention, at::OutsideFfn, at::OutsideLayer, at::OutsideModel,
+  CHECK(all(at::Rule::sequence, List<at::Keys, at::Values, at::Context, at::FfnArgument, at::FfnHidden, at::PostAttention, at::PostFfn, at::PostAttentionNorm, at::PostFfnNorm>{}));
+  CHECK(all(at::Rule::branch, List<at::BesideAttention, at::BesideFfn, at::AroundAttentionNorm, at::AroundFfnNorm, at::OutsideAttention, at::OutsideFfn, at::OutsideLayer, at::OutsideModel,
                                    at::Outside>{}));
   CHECK(all(at::Rule::leaves, List<at::Biases, at::Norms, at::Weights>{}));
-  CHECK(at::KeysValues::rule == at::Rule::owner);
+  CHECK(all(at::Rule::owner, List<at::KeysValues, at::InputTokens>{}));
 }
