@@ -40,6 +40,8 @@ struct Beside;
 template <class Base, class M>
 struct Around;
 template <class M>
+struct Detached;
+template <class M>
 struct Checkpoint;
 struct ClsPooling;
 struct MeanPooling;

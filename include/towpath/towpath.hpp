@@ -26,6 +26,7 @@
 #include "towpath/peft/dora.hpp"
 #include "towpath/peft/full.hpp"
 #include "towpath/peft/lora.hpp"
+#include "towpath/peft/merge.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
 #include "towpath/train/encode.hpp"
