@@ -65,7 +65,7 @@ template <Index Rank, class F>
 struct Aside;
 template <class Module, class... S>
 struct Pathway;
-template <class Module, class Option = void>
+template <class Module, class Option>
 struct Ladder;
 template <class Arch>
 struct Freeze;

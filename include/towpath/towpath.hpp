@@ -25,6 +25,7 @@
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/dora.hpp"
 #include "towpath/peft/full.hpp"
+#include "towpath/peft/ladder.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/merge.hpp"
 #include "towpath/peft/pathway.hpp"

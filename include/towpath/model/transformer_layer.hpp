@@ -36,7 +36,7 @@ namespace detail {
 struct LayerHost {
   using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::FfnHidden,
                       at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn, at::PostAttentionNorm, at::PostFfnNorm,
-                      at::OutsideAttention, at::OutsideFfn, at::OutsideLayer, at::Outside, at::Biases, at::Norms, at::Weights>;
+                      at::OutsideAttention, at::OutsideFfn, at::OutsideLayer, at::Outside, at::Carry, at::Biases, at::Norms, at::Weights>;
 };
 
 template <class L>
@@ -79,7 +79,7 @@ struct LayerParts {
   using FfnSub = Plus<Follow<List<FeedForward<Hidden, Dropped<Projection<at::FfnOut, F, H>>>>, At<at::PostFfn, H, H>>, At<at::BesideFfn, H, H>>;  // f
   using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm">>>, At<at::PostFfnNorm, H, H>>, At<at::OutsideFfn, H, H>>;
 
-  using Whole = Plus<Then<Lower, Upper>, At<at::OutsideLayer, H, H>, At<at::Outside, H, H>>;                        // y
+  using Whole = Plus<Then<Lower, Upper>, At<at::OutsideLayer, H, H>, At<at::Outside, H, H>, At<at::Carry, H, H>>;   // y
 };
 }  // namespace detail
 

@@ -50,6 +50,8 @@ TOWPATH_SITE(OutsideFfn, branch, "output");
 TOWPATH_SITE(OutsideLayer, branch, "");
 TOWPATH_SITE(OutsideModel, branch, "");
 TOWPATH_SITE(Outside, branch, "");
+// the second stream of a ladder: beside the whole layer, and beyond everything else there
+TOWPATH_SITE(Carry, branch, "");
 // no module: these make parameters of the backbone trainable
 TOWPATH_SITE(Biases, leaves, "");
 TOWPATH_SITE(Norms, leaves, "");
