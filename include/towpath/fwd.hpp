@@ -40,6 +40,8 @@ struct Beside;
 template <class Base, class M>
 struct Around;
 template <class M>
+struct Detached;
+template <class M>
 struct Checkpoint;
 struct ClsPooling;
 struct MeanPooling;
@@ -71,7 +73,7 @@ template <Index Rank, class F>
 struct Aside;
 template <class Module, class... S>
 struct Pathway;
-template <class Module, class Option = void>
+template <class Module, class Option>
 struct Ladder;
 template <class Arch>
 struct Freeze;

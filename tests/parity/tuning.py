@@ -1,6 +1,6 @@
 """Makes tuning_backbone.safetensors and tuning_<method>.safetensors: ten training steps of a tiny BERT bi-encoder.
 
-    python tuning.py OUTDIR        (torch, transformers, safetensors; about a minute on one core)
+    python tuning.py OUTDIR        (torch, transformers, peft, safetensors; about a minute on one core)
 
 Everything is computed in float64 and stored as float32, so a fixture holds no rounding noise of torch; what the script
 prints is how far the same run in float32 strays from it. Initial weights are float32 values, therefore stored exactly.
@@ -106,6 +106,20 @@ def lora(model, w):                                                        # W x
             add(getattr(layer.attention.self, name), lambda x, a=a, b=b: (ALPHA / RANK) * F.linear(F.linear(x, a), b))
 
 
+def from_peft(**options):                                                  # peft's own module, its parameters ours
+    def act(model, w):
+        from peft import LoraConfig, inject_adapter_in_model
+        inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=["query", "value"], **options), model)
+        model.to(next(iter(w.values())).dtype)
+        theirs = {name.replace(".default", "").replace("vector.weight", "vector"): p
+                  for name, p in model.named_parameters() if "lora_" in name}
+        assert theirs.keys() == w.keys()
+        for name, p in theirs.items():
+            p.data.copy_(w[name].data.view_as(p))
+        return {name: theirs[name].requires_grad_() for name in w}
+    return act
+
+
 def adapter(model, w):                                                     # LN(x + A(Sub(x))), A(z) = z + B(z)
     for n, layer in enumerate(model.encoder.layer):
         for part, at in ((layer.attention.output, "attention.output"), (layer.output, "output")):
@@ -162,10 +176,14 @@ def per_layer(shapes):
     return {f"encoder.layer.{n}.{name}": shape for n in range(LAYERS) for name, shape in shapes.items()}
 
 
+LORA = per_layer({f"attention.self.{p}.lora_{m}.weight": (RANK, HIDDEN) if m == "A" else (HIDDEN, RANK)
+                  for p in ("query", "value") for m in "AB"})
 INSIDE = bottleneck_shapes("attention.output.adapter") | bottleneck_shapes("output.adapter")
 METHODS = {                                                                # name: (what acts, shapes of its weights)
-    "lora": (lora, per_layer({f"attention.self.{p}.lora_{m}.weight": (RANK, HIDDEN) if m == "A" else (HIDDEN, RANK)
-                              for p in ("query", "value") for m in "AB"})),
+    "lora": (lora, LORA),
+    "rslora": (from_peft(use_rslora=True), LORA),
+    "dora": (from_peft(use_dora=True),
+             LORA | per_layer({f"attention.self.{p}.lora_magnitude_vector": (HIDDEN,) for p in ("query", "value")})),
     "adapter": (adapter, per_layer(INSIDE)),
     "parallel": (parallel, per_layer(bottleneck_shapes("intermediate.parallel"))),
     "prefix": (prefix, per_layer({f"attention.self.prefix_{p}": (PREFIX, HIDDEN) for p in ("key", "value")})),
@@ -176,7 +194,7 @@ METHODS = {                                                                # nam
     "full": (None, lambda name: True),
 }
 
-SEEDS = {"lora": 10, "adapter": 15, "parallel": 11, "prefix": 10, "iaa-s": 19, "iaa-l": 29, "iaa-m": 15}
+SEEDS = {"lora": 10, "rslora": 10, "dora": 10, "adapter": 15, "parallel": 11, "prefix": 10, "iaa-s": 19, "iaa-l": 29, "iaa-m": 15}
 # ... the first from 10 on at which no ReLU is dead: every entry of every gradient of step 0 is non-zero
 
 
@@ -187,7 +205,7 @@ def train(method, weights, initial, dtype):
     model = build(weights, dtype)
     trained = {name: w.to(dtype).clone().requires_grad_() for name, w in initial.items()}
     if act:
-        act(model, trained)
+        trained = act(model, trained) or trained
     else:
         trained = {name: w.requires_grad_() for name, w in model.named_parameters() if name in initial}
     plain = lambda name: name.endswith("bias") or "LayerNorm" in name      # not decayed
@@ -210,7 +228,7 @@ def initial_weights(method, weights):
     if callable(shapes):
         return {name: w for name, w in weights.items() if shapes(name)}
     generator = torch.Generator().manual_seed(SEEDS[method])
-    return {name: draw(generator, shape, spread=0.1) for name, shape in shapes.items()}   # up-projections too
+    return {name: draw(generator, shape, 1.0 if "magnitude" in name else 0.0, 0.1) for name, shape in shapes.items()}   # up-projections too
 
 
 def save(tensors, path):

@@ -23,6 +23,28 @@ template <class P>
 struct PromptIn<List<P>> {
   using type = P;
 };
+// What stands between a stack and those who read its result: nothing, unless its last layers ask for it (peft/ladder.hpp).
+template <class Stack>
+struct LastLayer {
+  using type = void;
+};
+template <Index N, class L, Index first>
+struct LastLayer<Repeat<N, L, first>> {
+  using type = L;
+};
+template <class R, class... Rs>
+struct LastLayer<Segments<R, Rs...>> : LastLayer<Segments<Rs...>> {};
+template <class R>
+struct LastLayer<Segments<R>> : LastLayer<R> {};
+template <class Stack, bool below_trains, class Last = typename LastLayer<Stack>::type>
+struct ClosedStack {
+  using type = Under<"layer", Stack>;
+};
+template <class Stack, bool below_trains, class Last>
+  requires requires { Last::side; }
+struct ClosedStack<Stack, below_trains, Last> {
+  using type = typename Last::template Closed<Stack, Under<"layer", Stack>, below_trains>::type;
+};
 }  // namespace detail
 
 // Bert<Shape, Stack, Methods…>: embeddings, then Stack (a Repeat or Segments of layers), token ids [T] -> hidden states [T, H]. Methods at
@@ -41,7 +63,7 @@ struct Bert {
                                    typename detail::PromptIn<typename detail::Attached<at::InputTokens, Given, Shape::hidden>::list>::type>;
   template <class Site>
   using At = typename detail::Attached<Site, Given, Shape::hidden, Shape::hidden>::list;
-  using Encoder = typename detail::BesideAll<Under<"layer", Stack>, list::join<At<at::OutsideModel>, At<at::Outside>>>::type;
+  using Encoder = typename detail::BesideAll<typename detail::ClosedStack<Stack, Embedding::trains>::type, list::join<At<at::OutsideModel>, At<at::Outside>>>::type;
   static constexpr bool trains = Embedding::trains || Encoder::trains;
   static constexpr Index layers = Stack::layers, hidden = Shape::hidden;
 

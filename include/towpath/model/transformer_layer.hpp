@@ -42,7 +42,7 @@ struct LayerHost {
   using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::Keys, at::Values,
                       at::Context, at::FfnArgument, at::FfnHidden, at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn,
                       at::PostAttentionNorm, at::PostFfnNorm, at::AroundAttentionNorm, at::AroundFfnNorm, at::OutsideAttention, at::OutsideFfn, at::OutsideLayer,
-                      at::Outside, at::Biases, at::Norms, at::Weights>;
+                      at::Outside, at::Carry, at::Biases, at::Norms, at::Weights>;
 };
 
 template <class L>
@@ -98,7 +98,7 @@ struct LayerParts {
   using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm", at::AroundFfnNorm>>>, At<at::PostFfnNorm, H, H>>,
                      At<at::OutsideFfn, H, H>>;
 
-  using Whole = Plus<Then<Lower, Upper>, At<at::OutsideLayer, H, H>, At<at::Outside, H, H>>;                        // y
+  using Whole = Plus<Then<Lower, Upper>, At<at::OutsideLayer, H, H>, At<at::Outside, H, H>, At<at::Carry, H, H>>;   // y
 };
 }  // namespace detail
 

@@ -32,7 +32,7 @@ struct Attach {
     using Base = typename M::template Module<Env, Site, widths...>;
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
-      if constexpr (requires { f.template whole<M, Site>(at, ms...); }) return f.template whole<M, Site>(at, ms...);  // asks for methods, not for leaves
+      if constexpr (requires { f.template whole<M, Site, Base>(at, ms...); }) return f.template whole<M, Site, Base>(at, ms...);  // asks for methods, not for leaves
       Base::visit(
           [&](const Path& name, auto tag, auto&... leaves) {
             tag.added = true;

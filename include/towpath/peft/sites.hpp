@@ -62,6 +62,8 @@ TOWPATH_SITE(OutsideModel, branch, "");
 TOWPATH_SITE(Outside, branch, "");
 // rows before the words of each sequence, below the whole model: one owner
 TOWPATH_SITE(InputTokens, owner, "");
+// the second stream of a ladder: beside the whole layer, and beyond everything else there
+TOWPATH_SITE(Carry, branch, "");
 // no module: these make parameters of the backbone trainable
 TOWPATH_SITE(Biases, leaves, "");
 TOWPATH_SITE(Norms, leaves, "");

@@ -1,0 +1,161 @@
+#pragma once
+
+#include "towpath/autodiff/visit.hpp"
+#include "towpath/base/check.hpp"
+#include "towpath/nn/repeat.hpp"
+#include "towpath/peft/method.hpp"
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace towpath {
+
+namespace detail {
+
+// Is all that M does a change of the backbone's parameters? Then a merged model has no need of it.
+template <class M>
+inline constexpr bool disappears = [] {
+  if constexpr (Method<M>) return merges<M> || only_leaves<M>(typename M::sites::list{});
+  else return false;
+}();
+
+template <class T>
+struct MergedOf {
+  using type = T;
+};
+template <class T>
+using Remaining = std::conditional_t<disappears<T>, List<>, List<typename MergedOf<T>::type>>;
+template <template <class...> class Host, class... Ts>
+  requires(!Method<Host<Ts...>>)
+struct MergedOf<Host<Ts...>> {
+  using type = list::apply<Host, list::join<Remaining<Ts>...>>;
+};
+template <Index N, class L, Index first>
+struct MergedOf<Repeat<N, L, first>> {
+  using type = Repeat<N, typename MergedOf<L>::type, first>;
+};
+
+// A walk that sees methods as a whole: those that merge are put down, of all else the leaves.
+template <class Env>
+struct MergeWalk {
+  struct Change {
+    std::string projection;  // whose weight and bias become others
+    const void* trained;
+    void (*apply)(Env&, const void* trained, Tensor<Env>& weight, Tensor<Env>& bias);
+  };
+  std::vector<LeafRef<Env>> leaves;
+  std::vector<Change> deltas, gains;  // a gain of what a projection reads comes after everything that is added to the projection
+  std::set<std::string> merging, staying;  // places
+
+  template <class Tag>
+  void operator()(const Path& at, Tag tag, Tensor<Env>& w) {
+    leaves.push_back({at.string(), Tag::trains, tag.added, tag.start, &w, nullptr});
+  }
+  template <class Tag>
+  void operator()(const Path& at, Tag tag, SharedTensor<Env>& w) {
+    leaves.push_back({at.string(), Tag::trains, tag.added, tag.start, nullptr, &w});
+  }
+  template <class M, class Site, class Module>
+  void whole(const Path& at, Module& trained) {
+    std::string place = at.string();
+    if constexpr (merges<M>) {
+      static_assert(Site::rule == at::Rule::delta || std::is_same_v<Site, at::FfnHidden>,
+                    "[towpath] merge: only what stands at a projection, or scales the hidden units, can become part of a weight");
+      merging.insert(place);
+      const Change change{std::is_same_v<Site, at::FfnHidden>
+                              ? place.substr(0, place.size() - Site::path_name.view().size()) + std::string(at::FfnOut::path_name.view())
+                              : place,
+                          &trained, [](Env& env, const void* t, Tensor<Env>& weight, Tensor<Env>& bias) {
+                            M::template merge<Site>(env, *static_cast<const Module*>(t), weight, bias);
+                          }};
+      (Site::rule == at::Rule::delta ? deltas : gains).push_back(change);
+    } else {
+      if (Site::rule == at::Rule::delta || std::is_same_v<Site, at::FfnHidden>) staying.insert(std::move(place));
+      Module::visit(*this, at, trained);
+    }
+  }
+};
+
+// `to` gets every parameter of what was walked, changed ones in memory of their own; nothing is written before everything has its place.
+template <class Env>
+void give(Env& env, const MergeWalk<Env>& from, std::vector<LeafRef<Env>> to) {
+  const char* fix = "Merge into a model of type Merged<…> of this one's";
+  for (const auto& place : from.merging)
+    if (from.staying.contains(place))
+      fail("cannot merge", "at " + place + " stand a method that can become part of the weight and one that cannot", "Put one of them elsewhere");
+  std::map<std::string, const LeafRef<Env>*> given;
+  for (const auto& leaf : from.leaves) given[leaf.name] = &leaf;
+  std::set<std::string> wanted;
+  for (const auto& leaf : to) {
+    wanted.insert(leaf.name);
+    const auto it = given.find(leaf.name);
+    if (it == given.end()) fail("cannot merge into this model", "it has " + leaf.name + ", which the tuned one does not have", fix);
+    if (it->second->rows() != leaf.rows() || it->second->columns() != leaf.columns())
+      fail("cannot merge into this model", leaf.name + " has other extents in the tuned one", fix);
+    if (it->second->empty())
+      fail("this model has no weights yet", "\"" + leaf.name + "\" was never filled", "Call load(model, Safetensors{…}) before merging");
+  }
+  for (const auto& leaf : from.leaves)
+    if (!wanted.contains(leaf.name)) fail("cannot merge into this model", "it has no place for " + leaf.name, fix);
+
+  std::map<std::string, Tensor<Env>> changed;
+  const auto parameter = [&](const std::string& name) -> Tensor<Env>* {
+    const auto it = given.find(name);
+    if (it == given.end()) return nullptr;
+    const auto [at, fresh] = changed.try_emplace(name);
+    if (fresh) at->second = op::copy<Env>(env, it->second->view());
+    return &at->second;
+  };
+  for (const auto* changes : {&from.deltas, &from.gains})
+    for (const auto& change : *changes) {
+      Tensor<Env> none, *bias = parameter(change.projection + ".bias");
+      change.apply(env, change.trained, *parameter(change.projection + ".weight"), bias ? *bias : none);
+    }
+  const auto fill = [](LeafRef<Env>& leaf, View<Env> values) {
+    if (leaf.owned) return Env::Space::copy(leaf.owned->data(), values.data, static_cast<std::size_t>(leaf.size()) * sizeof(typename Env::Scalar));
+    Tensor<Env> own(leaf.rows(), leaf.columns());
+    Env::Space::copy(own.data(), values.data, static_cast<std::size_t>(leaf.size()) * sizeof(typename Env::Scalar));
+    leaf.shared->refer(std::move(own));
+  };
+  for (auto& leaf : to) {
+    const auto* source = given.at(leaf.name);
+    if (const auto it = changed.find(leaf.name); it != changed.end()) fill(leaf, it->second);
+    else if (leaf.shared && source->shared) *leaf.shared = *source->shared;
+    else fill(leaf, source->view());
+  }
+}
+
+template <class M>
+auto merge_walk(const M& model) {
+  MergeWalk<typename M::Environment> walk;
+  M::visit(walk, Path{}, const_cast<M&>(model));
+  return walk;
+}
+}  // namespace detail
+
+// Merged<Arch>: Arch without the methods that can become part of its weights (LoRA, DoRA, gains, and those that only flip what trains: BitFit,
+// LayerNormTuning, FullTuning). Prefixes, adapters and pathways stay.
+template <class Arch>
+using Merged = typename detail::MergedOf<Arch>::type;
+
+// merge(env, tuned, plain): plain, of type Merged<Arch>, computes what tuned computes, at the backbone's cost: LoRA's W + s B A, DoRA's
+// m / ‖·‖ ⊙ (W + s B A), …. Touched weights are copies of its own; all others stay shared with tuned, which is not changed, nor is any other model over
+// the same backbone. Sums are rounded in another order, so results agree to rounding. save(plain, path) then writes a checkpoint that
+// loads without the methods (peft's merge_and_unload). Fails, before anything is written, if a parameter would be lost or is missing.
+template <class From, class To>
+void merge(typename From::Environment& env, const From& tuned, To& plain) {
+  detail::give(env, detail::merge_walk(tuned), leaves(plain));
+}
+
+// unmerge(env, tuned, plain): the copies are dropped, and plain is the backbone again, to the byte (in tuned's own memory).
+template <class From, class To>
+void unmerge(typename From::Environment& env, const From& tuned, To& plain) {
+  auto walk = detail::merge_walk(tuned);
+  walk.deltas.clear(), walk.gains.clear();
+  detail::give(env, walk, leaves(plain));
+}
+
+}  // namespace towpath

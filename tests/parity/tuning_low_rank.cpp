@@ -1,0 +1,13 @@
+// Numbers: tuning.py, by peft itself.
+#include "tuning.hpp"
+#include "towpath/peft/dora.hpp"
+
+using namespace parity;
+
+TEST_CASE("rslora trains as in peft") {
+  like_pytorch<Retriever<Stack<LoRA<4, Alpha<8>, RankStabilised>>>>("rslora");
+}
+
+TEST_CASE("dora trains as in peft") {
+  like_pytorch<Retriever<Stack<DoRA<4, Alpha<8>>>>>("dora");
+}
