@@ -2,7 +2,7 @@
 // they were, and in the same step these moved. This measures by how much that matters.
 #pragma once
 
-#include "towpath/analysis/trained.hpp"
+#include "towpath/analysis/point.hpp"
 
 #include "towpath/autodiff/visit.hpp"
 #include "towpath/base/check.hpp"
@@ -59,7 +59,7 @@ struct Discrepancy {
 template <class Net, class Gradients, class Step, class ModuleOf>
   requires requires(const Step& step, Net& model, const typename Net::Grads& g) { step(model, g); }
 std::vector<Discrepancy> discrepancy(Net& model, const Gradients& gradients, const Step& step, const ModuleOf& module_of) {
-  Trained<Net> trained(model);
+  Point<Net> trained(model);
   const auto& parts = trained.parts();
   std::vector<Discrepancy> modules;
   std::vector<std::vector<std::size_t>> parts_of;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "towpath/analysis/trained.hpp"
+#include "towpath/analysis/point.hpp"
 #include "towpath/interop/xtensor.hpp"
 
 #include "towpath/base/check.hpp"
@@ -35,7 +35,7 @@ struct LossSurface {
 // step of 1 is as far for every row as the row is long and surfaces of models of other scales can be compared (Li et al. 2018, whose filters
 // are rows here; vectors are one row). A row of zeros is not perturbed. `which` tells the directions of one seed apart.
 template <class Net>
-std::vector<double> random_direction(const Trained<Net>& trained, std::uint64_t seed, std::uint64_t which) {
+std::vector<double> random_direction(const Point<Net>& trained, std::uint64_t seed, std::uint64_t which) {
   const auto weights = trained.weights();
   std::vector<double> d(weights.size());
   for (const auto& part : trained.parts()) {
@@ -60,8 +60,8 @@ std::vector<double> random_direction(const Trained<Net>& trained, std::uint64_t 
 template <class Net, class Loss>
 LossSurface loss_surface(Net& model, const Loss& loss, const SurfaceOptions& options = {}) {
   if (options.points < 2) fail("cannot look at a loss surface", "it needs two points along each direction at least", "Ask for 25");
-  using Scalar = typename Trained<Net>::Scalar;
-  Trained<Net> trained(model);
+  using Scalar = typename Point<Net>::Scalar;
+  Point<Net> trained(model);
   const auto centre = trained.weights();
   const std::array<std::vector<double>, 2> d{random_direction(trained, options.seed, 0), random_direction(trained, options.seed, 1)};
   const auto n = static_cast<std::size_t>(options.points);

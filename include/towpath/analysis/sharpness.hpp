@@ -1,6 +1,6 @@
 #pragma once
 
-#include "towpath/analysis/trained.hpp"
+#include "towpath/analysis/point.hpp"
 
 #include "towpath/autodiff/visit.hpp"
 #include "towpath/base/random.hpp"
@@ -35,9 +35,9 @@ struct Sharpness {
 // were, bit by bit.
 template <class Net, class Gradients>
 Sharpness sharpness(Net& model, const Gradients& gradients, const SharpnessOptions& options = {}) {
-  using Scalar = typename Trained<Net>::Scalar;
+  using Scalar = typename Point<Net>::Scalar;
   using Vector = std::vector<double>;
-  Trained<Net> trained(model);
+  Point<Net> trained(model);
   const auto centre = trained.weights();
   const auto dot = [](const auto& a, const auto& b) {
     double sum = 0;

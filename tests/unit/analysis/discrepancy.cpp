@@ -134,7 +134,7 @@ TEST_CASE("in the middle of training with AdamW, which goes on as if nobody had 
     gradients(model, grads);
     adam.update(model, grads);
   }
-  Trained<Net> trained(model);
+  Point<Net> trained(model);
   const auto weights = trained.weights(), first = trained.gradient(adam.first_moments()), second = trained.gradient(adam.second_moments());
   const auto found = discrepancy(model, gradients, adam);
   CHECK(trained.weights() == weights);

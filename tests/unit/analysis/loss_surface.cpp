@@ -19,7 +19,7 @@ TEST_CASE("each row of a direction is as long as the row it perturbs") {
   Model model;
   model.fill();
   for (Index i = 3; i < 6; ++i) model[i] = 0;  // the second row
-  Trained<Model> trained(model);
+  Point<Model> trained(model);
   const auto d = random_direction(trained, 7, 0), again = random_direction(trained, 7, 0), other = random_direction(trained, 7, 1);
   const auto w = trained.weights();
   for (std::size_t r = 0; r < 4; ++r) CHECK(row_norm(&d[3 * r]) == Approx(row_norm(&w[3 * r])));
@@ -35,7 +35,7 @@ TEST_CASE("the surface of a quadratic is that quadratic in a and b") {
   Model model;
   model.fill();
   const auto before = model.numbers();
-  Trained<Model> trained(model);
+  Point<Model> trained(model);
   const auto d1 = random_direction(trained, 3, 0), d2 = random_direction(trained, 3, 1);
   int calls = 0;
   const auto loss = [&](const Model& m) {

@@ -13,7 +13,7 @@ namespace towpath {
 // The parameters of a model that train as one row of numbers, in the order of visit(): a point that an analysis moves about. It refers to the
 // model, which has to stay where it is.
 template <class Net, class Env = typename Net::Environment>
-class Trained {
+class Point {
   static_assert(Net::trains, "[towpath] analysis: nothing in this model trains, so there is nothing to look at");
 
 public:
@@ -24,7 +24,7 @@ public:
     Index size() const { return rows * columns; }
   };
 
-  explicit Trained(Net& model) : leaves_(trained_leaves<Net, Env>(model)) {
+  explicit Point(Net& model) : leaves_(trained_leaves<Net, Env>(model)) {
     for (const auto& leaf : leaves_) {
       parts_.push_back({leaf.name, size_, leaf.rows(), leaf.columns()});
       size_ += leaf.size();

@@ -1,4 +1,4 @@
-#include "towpath/analysis/trained.hpp"
+#include "towpath/analysis/point.hpp"
 
 #include "toy.hpp"
 
@@ -11,7 +11,7 @@ TEST_CASE("the trained parameters as one row, to read and to set") {
   using Model = toy::Toy<double, 2, 3>;
   Model model;
   model.fill();
-  Trained<Model> trained(model);
+  Point<Model> trained(model);
   CHECK(trained.size() == 12);
   REQUIRE(trained.parts().size() == 2);
   CHECK(trained.parts()[0].name == "low.weight");
