@@ -11,6 +11,7 @@
 #include <towpath/peft/full.hpp>
 #include <towpath/peft/lora.hpp>
 #include <towpath/peft/pathway.hpp>
+#include <towpath/peft/prefix.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -21,7 +22,7 @@ namespace methods {
 
 using namespace towpath;
 
-inline const std::vector<std::string> names{"none", "full", "bitfit", "lora", "adapter", "parallel", "iaa-s", "iaa-l", "iaa-m", "lora-top"};
+inline const std::vector<std::string> names{"none", "full", "bitfit", "lora", "adapter", "parallel", "prefix", "mam", "iaa-s", "iaa-l", "iaa-m", "lora-top"};
 inline const std::vector<std::string> budgets{"0.5", "6.7", "none"};
 
 // These have one size only: three attach nothing, and one is here for its lower layers.
@@ -33,7 +34,8 @@ template <class Shape, class... Ms>
 using Layers = Repeat<Shape::layers, TransformerLayer<Shape, Ms...>>;
 
 // A budget is a share of the backbone's weights, as the IAA paper counts it: weights without biases, every method made as large as an
-// adapter pair of rank `whole` in each layer. On BERT-base that gives the paper's own ranks: 16 / 200 for adapters and LoRA, 8, 8 /
+// adapter pair of rank `whole` in each layer. On BERT-base that gives the paper's own ranks: 16 / 200 for adapters and LoRA, 32 / 200 rows
+// of prefix, 16, 16 / 200, 200 for MAM, 8, 8 /
 // 100, 100 for IAA-S, 12, 12 / 50, 300 for IAA-L, 15, 24 / 185, 767 for IAA-M (the paper's 960 is wider than the model: a bottleneck here
 // is narrower than what it bridges).
 template <class Shape, Index tenths>
@@ -49,6 +51,7 @@ struct Ranks {
   static constexpr double share = static_cast<double>(base_weights) / static_cast<double>(base_total);
   static constexpr Index wanted = static_cast<Index>(share * static_cast<double>(total) / static_cast<double>(per_rank) + 0.5);
   static constexpr Index whole = fit(wanted), parallel = fit(2 * wanted), s = fit(wanted / 2);
+  static constexpr Index prefix = large ? whole : 2 * whole;  // rows of keys and of values; the paper's 200 is half the large budget
   static constexpr Index l_inside = fit(large ? wanted / 4 : wanted * 3 / 4), l_aside = fit(large ? wanted * 3 / 2 : wanted * 3 / 4);
   static constexpr Index m_inside = fit(large ? wanted * 37 / 40 : wanted * 15 / 16), m_aside = fit(large ? wanted * 24 / 5 : wanted * 3 / 2);
 };
@@ -65,6 +68,8 @@ auto with_method(const std::string& method, const std::string& budget, const F& 
     if (method == "lora") return f.template operator()<Bert<Shape, Layers<Shape, LoRA<R::whole, Alpha<2 * R::whole>>>>>(1e-3);
     if (method == "adapter") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::whole>>>>(1e-3);
     if (method == "parallel") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::parallel, at::BesideFfn>>>>(1e-3);
+    if (method == "prefix") return f.template operator()<Bert<Shape, Layers<Shape, Prefix<R::prefix>>>>(5e-3);
+    if (method == "mam") return f.template operator()<Bert<Shape, Layers<Shape, Prefix<R::whole>, Adapter<R::whole, at::BesideFfn>>>>(1e-3);
     if (method == "iaa-s")
       return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::s>, Pathway<Aside<R::s>, at::OutsideAttention, at::OutsideFfn>>>>(1e-3);
     if (method == "iaa-l") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::l_inside>, Pathway<Aside<R::l_aside>>>>>(1e-3);

@@ -16,7 +16,8 @@ expect() {
 }
 number() { sed -n "s/.*\"$2\": \([0-9.e-]*\),*/\1/p" "$1" | tail -n 1; }
 
-for program in 00_world 01_retriever 02_finetune 03_encode 04_compose; do expect 0 -- "$bin/$program" --help; grep -q -e --json out.txt && ok || bad "$program --help does not name --json"; done
+for program in 00_world 01_retriever 02_finetune 03_encode 04_compose 07_pretrain; do expect 0 -- "$bin/$program" --help; grep -q -e --json out.txt && ok || bad "$program --help does not name --json"; done
+for program in 05_study; do expect 0 -- "$bin/$program" --help; done
 expect 0 "worst relative error" "$bin/04_compose" --json compose.json
 
 # the main job on its embedded default: tuned beats zero-shot
@@ -28,7 +29,7 @@ awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } /nDCG@10/ { gsub(/[^0-9.]/, "",
 [ "$(wc -l < iaa.trec)" -eq 25000 ] && ok || bad "the run has $(wc -l < iaa.trec) lines, not 250 queries x 100"
 
 # every method runs and trains what it says
-for method in none full bitfit lora adapter parallel iaa-s iaa-m lora-top; do expect 0 "$method" run --method $method --budget 6.7 --epochs 1 --train-queries 64; done
+for method in none full bitfit lora adapter parallel prefix mam iaa-s iaa-m lora-top; do expect 0 "$method" run --method $method --budget 6.7 --epochs 1 --train-queries 64; done
 
 # interrupted and resumed is the same, bit by bit; so is one thread
 expect 0 "best epoch" run --epochs 2 --save whole --dropout 0.1
@@ -96,6 +97,33 @@ expect 0 "2000 texts" encode --in again.jsonl --out raw.npy --format lines
 cmp -s lines.npy tsv.npy && cmp -s lines.npy jsonl.npy && ok || bad "the same texts in another form of file have other vectors"
 cmp -s lines.npy raw.npy && bad "--format lines read jsonl as jsonl" || ok
 expect 1 "again.jsonl:1: found" encode --in again.jsonl --out tsv.npy --format tsv
+
+# a study: killed after some runs and started again it does only what is missing; the same figures as one that was not
+study() { "$bin/05_study" --methods none,full,lora,iaa-l --budgets 6.7 --seeds 2 --train-queries 96 --evaluations 3 --dev-queries 40 --test-queries 60 "$@"; }
+expect 0 "study/report.md" study --out study --jobs 2
+for text in "## Effect" "## Convergence" "## Stability" "## Time, memory" "lora 6.7"; do grep -q -e "$text" study/report.md && ok || bad "the report has no $text"; done
+for plot in dev-steps dev-seconds loss; do grep -q "<svg" study/plots/$plot-6.7.svg && ok || bad "no plot of $plot"; done
+[ -e study/arrays/lora-6.7-seed2.loss.npy ] && ok || bad "the study left no arrays"
+figures() { sed -n '/"lines"/,$p' "$1"; }
+figures study/results.json > before.txt
+rm -r study/runs/lora-6.7-lr0.001-seed* study/runs/full-lr*-seed2 study/results.json
+expect 0 "study/report.md" study --out study
+figures study/results.json > after.txt
+cmp -s before.txt after.txt && ok || bad "a study that was taken up again came to other figures"
+expect 1 "holds another study" study --out study --batch 8
+expect 1 "no method" "$bin/05_study" --out study --methods loora
+expect 1 "is no learning rate" study --out study --rates 1e-3,fast
+rm -r study
+
+# pre-training, stopped and resumed, is the same
+pretrain() { "$bin/07_pretrain" --quiet --steps 12 --batch 16 --lr 1e-3 "$@"; }
+expect 0 "wrote mlm" pretrain --out mlm
+expect 0 "" pretrain --out stopped --stop-after 5
+[ -e stopped/model.safetensors ] && bad "a checkpoint was written before its time" || ok
+expect 0 "wrote stopped" pretrain --out stopped --resume --threads 1
+cmp -s mlm/model.safetensors stopped/model.safetensors && ok || bad "pre-training that was resumed ended with other weights"
+expect 0 "nDCG@10" run --model mlm --collection "$world" --method none
+rm -r mlm stopped
 
 # input that cannot be used: a sentence, exit code 1 (2 for usage), nothing half-written
 expect 2 "not in" run --method nothing

@@ -22,6 +22,7 @@ struct Order {
   std::string method, folder;  // folder: model.safetensors, and init_<method>.safetensors where the method adds parameters
   Index threads;
   double rate;  // of AdamW
+  bool scarce = false;  // memory: Settings::repack = 0
   Batch batch;
 };
 
@@ -36,7 +37,7 @@ class On : public Case {
 public:
   using Model = typename BiEncoder<Encoder, MeanPooling, Cosine>::template On<Env>;
 
-  explicit On(const Order& o) : env_({.threads = o.threads, .dropout = 0}), model_(env_), batch_(o.batch), all_(o.batch.queries) {
+  explicit On(const Order& o) : env_({.threads = o.threads, .dropout = 0, .repack = o.scarce ? 0 : Settings{}.repack}), model_(env_), batch_(o.batch), all_(o.batch.queries) {
     for (Index s = 0; s < batch_.passages.count(); ++s) all_.add(batch_.passages.sequence(s));
     load(model_, Safetensors(o.folder + "/model.safetensors"));
   }

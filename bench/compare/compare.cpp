@@ -147,6 +147,7 @@ private:
     std::string shape, type, lengths;
     Order o;
     in >> shape >> type >> o.method >> lengths >> o.threads >> o.rate >> o.folder;
+    if (const auto at = type.find("-scarce"); at != std::string::npos) o.scarce = true, type.resize(at);
     const Safetensors texts(o.folder + "/../" + lengths + ".safetensors");
     o.batch.queries = ragged(texts, "queries");
     o.batch.passages = ragged(texts, "passages");

@@ -2,41 +2,16 @@
 // time, memory.
 //   02_finetune                                                       the embedded default: a small world, about a minute
 //   02_finetune --model DIR --collection DIR --method iaa-l           any HF BERT directory, any MS MARCO or BEIR collection
+#include "../embedded.hpp"
 #include "task.hpp"
 
 #include <towpath/train/checkpoint.hpp>
 #include <towpath/train/progress.hpp>
 
-#include <cstdlib>
-#include <unistd.h>
 
 using namespace towpath;
 using finetune::Report;
 using finetune::Task;
-
-// The backbone that 00_world made, as a part of this program.
-__asm__(
-    ".section .rodata\n.balign 64\n.global towpath_world_begin\n.global towpath_world_end\n"
-    "towpath_world_begin:\n.incbin \"" TOWPATH_WORLD "/model.safetensors\"\ntowpath_world_end:\n.previous\n");
-extern "C" const char towpath_world_begin[], towpath_world_end[];
-
-// Writes the embedded world as an ordinary model and collection, so that the default goes the way of every other input.
-static std::string embedded_world() {
-  const char* temporary = std::getenv("TMPDIR");
-  const std::string folder = std::string(temporary && *temporary ? temporary : "/tmp") + "/towpath-world-" + std::to_string(::getuid());
-  make_folder(folder + "/qrels");
-  const world::Generator generator;
-  world::write_collection(folder, generator.collection());
-  const auto put = [&](const char* name, std::string_view bytes) {
-    NewFile file(folder + "/" + name);
-    file.write(bytes);
-    file.commit();
-  };
-  put("vocab.txt", generator.vocabulary());
-  put("model.safetensors", {towpath_world_begin, static_cast<std::size_t>(towpath_world_end - towpath_world_begin)});
-  write_config(folder + "/config.json", config_of<world::World>());
-  return folder;
-}
 
 static Json to_json(const Task& t, const Report& r, double seconds) {
   const auto metrics = [&](const std::vector<double>& v) {
@@ -104,7 +79,7 @@ static int run(int argc, char** argv) {
   }
   const Stopwatch watch;
   if (task.model.empty()) {
-    task.model = task.collection = embedded_world();
+    task.model = task.collection = program::embedded_world();
     if (!options.given("--budget")) task.budget = "6.7";
     if (!options.given("--epochs")) task.epochs = 8;  // of 25 steps each
   }

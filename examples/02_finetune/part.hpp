@@ -1,6 +1,7 @@
 // The main job for one shape: every method at every budget is a type, chosen here by name.
 #pragma once
 
+#include "../collection.hpp"
 #include "task.hpp"
 
 #include <towpath/towpath.hpp>
@@ -8,41 +9,10 @@
 namespace finetune {
 
 using namespace towpath;
+using namespace program;
 
 template <class Encoder>
 using Retriever = BiEncoder<Encoder, MeanPooling, Cosine>;
-
-// Train and dev judgements: the collection's own, or a fixed tenth of train (by a hash of the query's id) where there is no dev split.
-inline std::pair<Qrels, Qrels> train_and_dev(const Collection& c) {
-  Qrels train = c.qrels("train"), dev;
-  if (c.has("dev")) return {std::move(train), c.qrels("dev")};
-  dev = train;
-  for (std::size_t q = 0; q < train.of.size(); ++q) {
-    const bool held = stream_of(c.queries.id(static_cast<Index>(q))) % 10 == 0;
-    (held ? train : dev).of[q].clear();
-  }
-  for (Qrels* r : {&train, &dev}) {
-    r->judged = r->pairs = 0;
-    for (const auto& list : r->of) r->judged += !list.empty(), r->pairs += static_cast<Index>(list.size());
-  }
-  return {std::move(train), std::move(dev)};
-}
-
-// Keeps `wanted` of the queries that have judgements, always the same ones (the smallest hashes of their ids).
-inline void keep_some(Qrels& qrels, const Collection& c, Index wanted) {
-  std::vector<std::pair<std::uint64_t, std::size_t>> order;
-  for (std::size_t q = 0; q < qrels.of.size(); ++q)
-    if (!qrels.of[q].empty()) order.emplace_back(stream_of(c.queries.id(static_cast<Index>(q))), q);
-  std::sort(order.begin(), order.end());
-  for (std::size_t i = static_cast<std::size_t>(wanted); i < order.size(); ++i) qrels.of[order[i].second].clear();
-}
-
-inline void write_run(const std::string& path, const Run& run, const Collection& c) {
-  RunFile file(path, "towpath");
-  for (std::size_t q = 0; q < run.of.size(); ++q)
-    for (const Candidate& d : run.of[q]) file.add(c.queries.id(static_cast<Index>(q)), c.documents.id(d.document), static_cast<float>(d.score));
-  file.commit();
-}
 
 template <class Encoder>
 Report tune(const Task& task, double usual_rate) {
@@ -141,8 +111,8 @@ Report tune(const Task& task, double usual_rate) {
     r.train_tokens = state.tokens;
     r.losses = state.losses;
     r.dev = state.dev;
-    r.best_epoch = state.best_epoch;
-    if (indexed != state.best_epoch) retrieval.index(model, env);
+    r.best_epoch = state.best_at;
+    if (indexed != state.best_at) retrieval.index(model, env);
     const Run run = retrieval.search(model, env, test);
     r.tuned = means(run, test);
     if (!task.run.empty()) write_run(task.run, run, c);

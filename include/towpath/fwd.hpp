@@ -37,6 +37,8 @@ template <class... Repeats>
 struct Segments;
 template <class Main, class Branch>
 struct Beside;
+template <class Base, class M>
+struct Around;
 template <class M>
 struct Checkpoint;
 struct ClsPooling;
@@ -52,9 +54,17 @@ struct Bert;
 template <Index Rank, class... Options>
 struct LoRA;
 template <Index Rank, class... Options>
+struct DoRA;
+template <Index Rank, class... Options>
 struct Adapter;
-template <Index Length>
+template <Index Length, class... Options>
 struct Prefix;
+template <Index Length>
+struct Prompt;
+template <class... S>
+struct Ia3;
+template <class... Parts>
+struct Together;
 template <Index Rank, class F>
 struct Aside;
 template <class Module, class... S>
@@ -67,6 +77,12 @@ struct FullTuning;
 struct BitFit;
 struct LayerNormTuning;
 
+template <class... Methods>
+struct Shared;
+template <class... Methods>
+struct PerSide;
+template <class Encoder, class Common, class Own>
+struct TowerPair;
 struct Cosine;
 struct Dot;
 template <class Encoder, class Pooling, class Similarity>

@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from transformers import AttentionInterface, BertConfig, BertModel
 from transformers.masking_utils import AttentionMaskInterface, eager_mask
-from transformers.models.bert.modeling_bert import eager_attention_forward
 
 HIDDEN, LAYERS, HEADS, FFN, VOCABULARY, POSITIONS = 32, 2, 4, 64, 100, 48
 RANK, ALPHA, PREFIX, STEPS, TEMPERATURE, RATE, DECAY = 4, 8, 5, 10, 0.05, 1e-3, 0.01
@@ -122,6 +121,8 @@ def parallel(model, w):                                                    # y =
 
 
 def prefix(model, w):                                                      # K = [P_k; K], V = [P_v; V], heads = columns
+    from transformers.models.bert.modeling_bert import eager_attention_forward  # of transformers 5, which the rest does not need
+
     def attend(module, query, key, value, attention_mask, **rest):
         at = f"encoder.layer.{module.layer_idx}.attention.self.prefix_"
         heads = lambda rows: rows.view(1, PREFIX, HEADS, -1).transpose(1, 2).expand(len(query), -1, -1, -1)

@@ -20,18 +20,27 @@ namespace towpath {
 
 // What a parameter starts from: a pure function of (seed, name), see initialise().
 struct Start {
-  enum class Kind { constant, normal, uniform } kind = Kind::constant;
+  enum class Kind { constant, normal, uniform, norms } kind = Kind::constant;
   float scale = 0;  // the constant; the standard deviation; half the width
 };
 namespace start {
 inline constexpr Start zeros{Start::Kind::constant, 0}, ones{Start::Kind::constant, 1};
 constexpr Start normal(float deviation) { return {Start::Kind::normal, deviation}; }
-// Kaiming-uniform with a = sqrt(5), torch.nn.Linear's: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
-constexpr Start kaiming(Index fan_in) {
-  float root = static_cast<float>(fan_in);  // Newton: std::sqrt is not constexpr
-  for (int i = 0; i < 40; ++i) root = 0.5f * (root + static_cast<float>(fan_in) / root);
-  return {Start::Kind::uniform, 1.0f / root};
+// The norms of the rows of the projection's weight beside it: of parameters called `….<projection>.<name>`, one for each output. Filled when
+// that weight is there (start_from_weights).
+inline constexpr Start norms{Start::Kind::norms, 0};
+// √x by Newton: std::sqrt is not constexpr.
+template <class T>
+constexpr T root(T x) {
+  T r = x;
+  for (int i = 0; i < 40; ++i) r = T(0.5) * (r + x / r);
+  return r;
 }
+constexpr Start uniform_of(float square) { return {Start::Kind::uniform, 1.0f / root(square)}; }  // U(-1/√square, 1/√square)
+// Kaiming-uniform with a = sqrt(5), torch.nn.Linear's: U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+constexpr Start kaiming(Index fan_in) { return uniform_of(static_cast<float>(fan_in)); }
+// Glorot-uniform: U(±sqrt(6 / (fan_in + fan_out))).
+constexpr Start glorot(Index fan_in, Index fan_out) { return uniform_of(static_cast<float>(fan_in + fan_out) / 6); }
 
 // Starting rules of a matrix as types, for modules that let their user choose; each from the number of inputs.
 struct Zeros {

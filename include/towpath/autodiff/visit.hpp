@@ -1,8 +1,10 @@
 #pragma once
 
 #include "towpath/autodiff/module.hpp"
+#include "towpath/backend/reference/ops.hpp"
 #include "towpath/base/random.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -166,9 +168,37 @@ void fill_from(Tensor<Env>& t, Start s, std::uint64_t seed, std::string_view nam
       case Start::Kind::constant: x = static_cast<Scalar>(s.scale); break;
       case Start::Kind::normal: x = static_cast<Scalar>(s.scale * random.normal()); break;
       case Start::Kind::uniform: x = static_cast<Scalar>(s.scale * (2 * random.uniform() - 1)); break;
+      case Start::Kind::norms: x = 0; break;  // not yet
     }
   }
   Env::Space::copy(t.data(), host.data(), host.size() * sizeof(Scalar));
+}
+}  // namespace detail
+
+namespace detail {
+// Parameters that start from a frozen weight's norms and were never set (they are zero) take them, if the weight is there. The weight is that of the
+// nearest step above: a.b.tag.name belongs to a.b.weight.
+template <class Env>
+void start_from_weights(const std::vector<LeafRef<Env>>& leaves) {
+  using Scalar = typename Env::Scalar;
+  const auto host = [](const auto& from) {
+    std::vector<Scalar> values(static_cast<std::size_t>(from.size()));
+    Env::Space::copy(values.data(), from.view().data, values.size() * sizeof(Scalar));
+    return values;
+  };
+  for (const auto& leaf : leaves) {
+    if (leaf.start.kind != Start::Kind::norms || !leaf.owned) continue;
+    std::vector<Scalar> norms = host(leaf);
+    const LeafRef<Env>* weight = nullptr;
+    for (auto dot = leaf.name.rfind('.'); !weight && dot != 0 && dot != std::string::npos; dot = leaf.name.rfind('.', dot - 1))
+      for (const auto& other : leaves)
+        if (other.name.size() == dot + 7 && other.name.ends_with(".weight") && other.name.starts_with(std::string_view(leaf.name).substr(0, dot))) weight = &other;
+    if (!weight || weight->empty() || weight->rows() != leaf.size() || std::any_of(norms.begin(), norms.end(), [](Scalar x) { return x != 0; })) continue;
+    const std::vector<Scalar> w = host(*weight);
+    for (std::size_t i = 0; i < norms.size(); ++i)
+      norms[i] = reference::Ops<Scalar>::norm(w.data() + i * static_cast<std::size_t>(weight->columns()), weight->columns());
+    Env::Space::copy(leaf.owned->data(), norms.data(), norms.size() * sizeof(Scalar));
+  }
 }
 }  // namespace detail
 
@@ -188,6 +218,7 @@ void initialise(M& model, std::uint64_t seed, Fill which = Fill::trained) {
       leaf.shared->refer(std::move(t));
     }
   }
+  detail::start_from_weights(leaves<M, Env>(model));
 }
 
 // The first frozen parameter that has no values yet, or an empty name: what load() would have filled.
@@ -215,6 +246,7 @@ Index share(const From& from, To& to) {
       *leaf.shared = *it->second;
       ++shared;
     }
+  detail::start_from_weights(leaves(to));
   return shared;
 }
 

@@ -21,6 +21,9 @@ struct Settings {
   const char* isa = nullptr;  // force the kernels of this name: baseline, avx2, avx512, avx512_bf16, amx; none: the best there are
 };
 
+// Which of its two kinds of text a model with two towers reads.
+enum class Side { query, passage };
+
 // The run-time context that every call takes first: memory, threads, the position in the random stream. Nothing of this is
 // global, so two environments never meet. One environment serves one caller at a time.
 template <class T, class Operations, class Memory = Host>
@@ -55,12 +58,16 @@ public:
   std::uint64_t position() const { return position_; }
   void position(std::uint64_t p) { position_ = p; }
   void dropout(float rate) { settings_.dropout = rate; }
+  // What a TowerPair reads at the moment, for its modules that are two (ir/tower_pair.hpp); nobody else looks.
+  Side side() const { return side_; }
+  void side(Side s) { side_ = s; }
 
 private:
   Settings settings_;
   std::unique_ptr<Threads> threads_;
   std::shared_ptr<Pool<Space>> pool_;
   std::uint64_t position_ = 0;
+  Side side_ = Side::query;
 };
 
 // Plain loops, one environment for each scalar: the oracle.

@@ -91,6 +91,27 @@ TOWPATH_OP void column_dots_add(Env& env, View<Env> a, View<Env> b, Writable<Env
   TOWPATH_CHECK(a.rows == b.rows && a.columns == b.columns && g.columns == a.columns);
   Env::Ops::column_dots_add(env, a, b, g);
 }
+// y[0,t] = ‖x[t]‖                                                                             x [T,n]  -> [1,T]
+template <class Env>
+TOWPATH_OP Tensor<Env> row_norms(Env& env, View<Env> x) {
+  auto y = env.template take<Env>(1, x.rows);
+  Env::Ops::row_norms(env, x, y);
+  return y;
+}
+// y[t,j] *= g[t]                                                                              g [1,T]  y [T,n]
+template <class Env>
+TOWPATH_OP void scale_rows(Env& env, View<Env> g, Writable<Env> y) {
+  TOWPATH_CHECK(g.rows == 1 && g.columns == y.rows);
+  Env::Ops::scale_rows(env, g, y);
+}
+// y = a / b, element by element
+template <class Env>
+TOWPATH_OP Tensor<Env> divide(Env& env, View<Env> a, View<Env> b) {
+  TOWPATH_CHECK(a.rows == b.rows && a.columns == b.columns);
+  auto y = env.template take<Env>(a.rows, a.columns);
+  Env::Ops::divide(env, a, b, y);
+  return y;
+}
 // y += s x
 template <class Env>
 TOWPATH_OP void add_scaled(Env& env, Scalar<Env> s, View<Env> x, Writable<Env> y) {

@@ -30,6 +30,8 @@ struct Batch {
   std::vector<std::pair<Index, Index>> also_relevant;      // rows (query, passage), ascending
   Index truncated = 0;                                     // texts that were cut to fit
   std::vector<Index> query_rows{}, passage_rows{};         // which of TrainingTexts they are, where they are some
+
+  Index tokens() const { return queries.tokens() + passages.tokens(); }
 };
 
 // The same for a model that reads query and passage together: pairs groups[g] … groups[g+1] belong to one query, the first of
@@ -37,10 +39,27 @@ struct Batch {
 struct PairBatch {
   Ragged pairs;
   std::vector<Index> groups{0};
+  std::vector<float> teacher{};                            // [pairs] how a teacher scores each, or nothing
   Index truncated = 0;                                     // pairs that were cut to fit
 
   Index count() const { return static_cast<Index>(groups.size()) - 1; }
+  Index tokens() const { return pairs.tokens(); }
 };
+
+// How query and passage become one sequence: [CLS] query [SEP] passage [SEP].
+struct PairOptions {
+  Index max_length = 256;                                  // ids, [CLS] and both [SEP] among them
+  Truncation rule = Truncation::only_second;
+  Index query_pieces = 0;                                  // the query is cut to so many before `rule` is applied (0: it is not)
+};
+inline Encoded encode_pair(const WordPiece& words, std::span<const std::int32_t> query, std::span<const std::int32_t> passage,
+                           const PairOptions& options) {
+  const auto most = static_cast<std::size_t>(options.query_pieces);
+  const bool cut = most > 0 && query.size() > most;
+  Encoded e = words.pair(cut ? query.first(most) : query, passage, options.max_length, options.rule);
+  e.truncated |= cut;
+  return e;
+}
 
 // Tokenise and append; each returns 1 if the text had to be cut, otherwise 0, to be summed.
 inline Index append(Ragged& to, const WordPiece& words, std::string_view text, Index max_length) {
@@ -59,6 +78,7 @@ inline Index append_pair(Ragged& to, const WordPiece& words, std::string_view fi
 struct Example {
   Index query = 0, positive = 0;
   std::vector<Index> negatives{};
+  std::vector<float> teacher{};                            // a teacher's scores of positive and negatives, or nothing
 };
 
 // The pieces of many texts end to end, uncut and without [CLS] and [SEP], so that each is tokenised once whatever it is cut to.
@@ -100,9 +120,11 @@ void tokenise(Pieces& to, const WordPiece& words, Index n, const Text& text, Thr
 // a run that fits in memory at its start fits to its end, and gives the texts of a batch the same work.
 //   LongestFirst batches{words, texts, 256, 8192};
 //   while (auto batch = batches.next()) …           // row i of the batch is text batch->rows[i]
-// Refers to words and texts.
+//   LongestFirst batches{words, queries, passages, pairs, {.max_length = 256}, 8192};    // pairs of rows: row i is pair batch->rows[i]
+// Refers to words, texts and pairs.
 class LongestFirst {
 public:
+  using Pairs = std::span<const std::pair<Index, Index>>;
   struct Part {
     Ragged tokens;
     std::vector<Index> rows;
@@ -110,16 +132,38 @@ public:
   };
 
   LongestFirst(const WordPiece& words, const Pieces& texts, Index max_length, Index tokens)
-      : words_(&words), texts_(&texts), max_length_(max_length), tokens_(tokens), order_(static_cast<std::size_t>(texts.count())) {
-    std::iota(order_.begin(), order_.end(), Index{0});
-    std::stable_sort(order_.begin(), order_.end(), [&](Index a, Index b) { return texts.length(a) > texts.length(b); });
+      : words_(&words), texts_(&texts), options_{.max_length = max_length}, tokens_(tokens), order_(static_cast<std::size_t>(texts.count())) {
+    sort();
   }
+  LongestFirst(const WordPiece& words, const Pieces& queries, const Pieces& passages, Pairs pairs, const PairOptions& options, Index tokens)
+      : words_(&words), texts_(&queries), passages_(&passages), pairs_(pairs), options_(options), tokens_(tokens), order_(pairs.size()) {
+    sort();
+  }
+  Index count() const { return static_cast<Index>(order_.size()); }
   std::optional<Part> next();
 
 private:
+  Index ids(Index row) const {    // uncut
+    if (!passages_) return texts_->length(row) + 2;
+    const auto [q, p] = pairs_[static_cast<std::size_t>(row)];
+    return texts_->length(q) + passages_->length(p) + 3;
+  }
+  Encoded encode(Index row) const {
+    if (!passages_) return words_->single((*texts_)[row], options_.max_length);
+    const auto [q, p] = pairs_[static_cast<std::size_t>(row)];
+    return encode_pair(*words_, (*texts_)[q], (*passages_)[p], options_);
+  }
+  void sort() {
+    std::iota(order_.begin(), order_.end(), Index{0});
+    std::stable_sort(order_.begin(), order_.end(), [&](Index a, Index b) { return ids(a) > ids(b); });
+  }
+
   const WordPiece* words_;
   const Pieces* texts_;
-  Index max_length_, tokens_;
+  const Pieces* passages_ = nullptr;
+  Pairs pairs_{};
+  PairOptions options_;
+  Index tokens_;
   std::vector<Index> order_;
   std::size_t at_ = 0;
 };
@@ -132,7 +176,7 @@ private:
 // with `tokens` a batch of long texts has fewer, and with `alike` they are of the positive's own length.
 struct Lengths {
   Index tokens = 0;    // ids of the texts in a batch at most (0: any number), a passage that several bring counted for each;
-                       // an example that has more is a batch of its own. Pairs of query and passage have more: not counted here
+                       // an example that has more is a batch of its own
   bool alike = false;  // examples of a batch are about equally long
 };
 
@@ -153,14 +197,31 @@ struct TrainingTexts {
 
   Batch collate(std::span<const Example> examples) const;
 
-  // A stated negative that is relevant to the query all the same is left out.
-  PairBatch collate_pairs(std::span<const Example> examples, Index max_length, Truncation rule) const;
-
 private:
   Index add(Ragged& to, std::span<const std::int32_t> text, Index max_length) const {
     const Encoded e = words.single(text, max_length);
     to.add(e.ids, e.types);
     return e.truncated;
+  }
+};
+
+// The same texts for a model that reads query and passage together.
+struct PairTexts {
+  const TrainingTexts* texts;
+  PairOptions options;
+
+  Index tokens(const Example& e) const {
+    Index n = of(e, e.positive);
+    for (Index p : e.negatives) n += of(e, p);
+    return n;
+  }
+  // A stated negative that is relevant to the query all the same is left out.
+  PairBatch collate(std::span<const Example> examples) const;
+
+private:
+  Index of(const Example& e, Index passage) const {
+    const Index query = texts->queries.length(e.query), most = options.query_pieces;
+    return std::min((most > 0 ? std::min(query, most) : query) + texts->passages.length(passage) + 3, options.max_length);
   }
 };
 
@@ -170,11 +231,11 @@ TOWPATH_ONCE std::optional<LongestFirst::Part> LongestFirst::next() {
   if (at_ == order_.size()) return std::nullopt;
   Part part;
   do {
-    const Encoded e = words_->single((*texts_)[order_[at_]], max_length_);
+    const Encoded e = encode(order_[at_]);
     part.tokens.add(e.ids, e.types);
     part.truncated += e.truncated;
     part.rows.push_back(order_[at_++]);
-  } while (at_ < order_.size() && part.tokens.tokens() + std::min(texts_->length(order_[at_]) + 2, max_length_) <= tokens_);
+  } while (at_ < order_.size() && part.tokens.tokens() + std::min(ids(order_[at_]), options_.max_length) <= tokens_);
   return part;
 }
 
@@ -205,18 +266,19 @@ TOWPATH_ONCE Batch TrainingTexts::collate(std::span<const Example> examples) con
   return b;
 }
 
-TOWPATH_ONCE PairBatch TrainingTexts::collate_pairs(std::span<const Example> examples, Index max_length, Truncation rule) const {
+TOWPATH_ONCE PairBatch PairTexts::collate(std::span<const Example> examples) const {
   PairBatch b;
   for (const Example& e : examples) {
-    const auto& known = relevant[static_cast<std::size_t>(e.query)];
-    const auto pair = [&](Index p) {
-      const Encoded made = words.pair(queries[e.query], passages[p], max_length, rule);
+    const auto& known = texts->relevant[static_cast<std::size_t>(e.query)];
+    const auto pair = [&](Index p, std::size_t number) {
+      const Encoded made = encode_pair(texts->words, texts->queries[e.query], texts->passages[p], options);
       b.pairs.add(made.ids, made.types);
       b.truncated += made.truncated;
+      if (number < e.teacher.size()) b.teacher.push_back(e.teacher[number]);
     };
-    pair(e.positive);
-    for (Index n : e.negatives)
-      if (!std::binary_search(known.begin(), known.end(), n)) pair(n);
+    pair(e.positive, 0);
+    for (std::size_t i = 0; i < e.negatives.size(); ++i)
+      if (!std::binary_search(known.begin(), known.end(), e.negatives[i])) pair(e.negatives[i], i + 1);
     b.groups.push_back(b.pairs.count());
   }
   return b;
@@ -224,7 +286,7 @@ TOWPATH_ONCE PairBatch TrainingTexts::collate_pairs(std::span<const Example> exa
 
 #endif  // TOWPATH_ELSEWHERE
 
-// One pass over a source of examples (Triples, Sampler), in an order and in batches that are a pure function of (seed, epoch).
+// One pass over a source of examples (Triples, Sampler, AsPairs), in an order and in batches that are a pure function of (seed, epoch).
 // Batch i is made on its own, so a run that was stopped goes on at batch i exactly; batches can be smaller than the source says,
 // the last one or, with Lengths, any. Holds a reference to the source.
 template <class Source>
@@ -247,20 +309,17 @@ public:
     for (std::size_t i = from; i < to; ++i) all.push_back(source_->example(number_, order_[i]));
     return all;
   }
-  Batch batch(Index i) const { return source_->texts().collate(examples(i)); }
-  PairBatch pairs(Index i, Index max_length, Truncation rule = Truncation::longest_first) const {
-    return source_->texts().collate_pairs(examples(i), max_length, rule);
-  }
+  auto batch(Index i) const { return source_->texts().collate(examples(i)); }    // a Batch or, of AsPairs, a PairBatch
 
   struct End {};
   class Iterator {
   public:
-    using value_type = Batch;
+    using value_type = decltype(std::declval<const Epoch&>().batch(0));
     using difference_type = std::ptrdiff_t;
 
     explicit Iterator(Epoch epoch) : epoch_(std::move(epoch)) { make(); }
-    const Batch& operator*() const { return batch_; }
-    const Batch* operator->() const { return &batch_; }
+    const value_type& operator*() const { return batch_; }
+    const value_type* operator->() const { return &batch_; }
     Iterator& operator++() {
       ++at_;
       make();
@@ -275,7 +334,7 @@ public:
     }
     Epoch epoch_;
     Index at_ = 0;
-    Batch batch_;
+    value_type batch_;
   };
   Iterator begin() const { return Iterator(*this); }
   End end() const { return {}; }
@@ -316,6 +375,31 @@ private:
   Index number_;
   std::vector<Index> order_;
   std::vector<std::pair<std::size_t, std::size_t>> batches_;    // [from, to) in order_
+};
+
+// The examples of a source as groups of pairs, for a cross-encoder: the query with its positive, then with each of its negatives.
+//   const Sampler sampler{c, c.qrels("train"), c.run("bm25.train"), words, {.batch = 8, .negatives = 7, .lengths = {.tokens = 8192}}};
+//   const AsPairs groups{sampler, {.max_length = 256}};
+//   const PairBatch batch = groups.epoch(3).batch(17);
+// Order and draws are the source's, a pure function of (seed, epoch); the source's bound on the ids of a batch counts those of the pairs.
+// Refers to the source.
+template <class Source>
+class AsPairs {
+public:
+  explicit AsPairs(const Source& source, const PairOptions& options = {}) : source_(&source), options_(options) {}
+
+  Epoch<AsPairs> epoch(Index number) const { return {*this, number}; }
+
+  Index count() const { return source_->count(); }
+  Index batch() const { return source_->batch(); }
+  const Lengths& lengths() const { return source_->lengths(); }
+  std::uint64_t seed() const { return source_->seed(); }
+  PairTexts texts() const { return {&source_->texts(), options_}; }
+  Example example(Index epoch, Index i) const { return source_->example(epoch, i); }
+
+private:
+  const Source* source_;
+  PairOptions options_;
 };
 
 namespace detail {

@@ -19,6 +19,7 @@ struct SamplerOptions {
   Index query_length = 32, passage_length = 128;    // ids, [CLS] and [SEP] among them
   Index negatives = 1;                              // hard ones per query and epoch, where there is a run
   Index skip = 0, depth = 0;                        // of the run's candidates leave out the first `skip`, use up to place `depth` (0: all)
+  bool taught = false;                              // the run is a teacher's: examples have its scores, and only what it scored is drawn
   Index relevant_from = 1;                          // the grade from which a judged document is relevant
   std::uint64_t seed = 42;
   Lengths lengths{};                                // whether batches are made with regard to lengths
@@ -29,10 +30,12 @@ struct SamplerOptions {
 //   const Sampler sampler{c, c.qrels("train"), c.run("bm25.train"), WordPiece{"vocab.txt"}, {.batch = 32, .negatives = 4}};
 //   for (const Batch& batch : sampler.epoch(0)) …
 //   sampler.epoch(3).batch(17)
-//   sampler.epoch(3).pairs(17, 256, Truncation::only_second)      // for a cross-encoder
+//   AsPairs{sampler, {.max_length = 256}}.epoch(3).batch(17)      // for a cross-encoder
 // An epoch has each query with a relevant document once: with one of these, drawn evenly, and with `negatives` different
 // documents drawn evenly from those candidates of the run that are not relevant to it (fewer where there are fewer). What is drawn
 // is a pure function of (seed, epoch, query); the order of (seed, epoch).
+// With options.taught the run's scores go with the examples, for a loss that distils (loss/margin_mse.hpp, loss/kl.hpp); positives are
+// drawn from what the run holds too, and a query of which it holds no relevant document is left out.
 // With options.lengths, batches have a bound on their ids, or texts of like lengths: see Lengths.
 // Documents of equal text are one document. Each text is tokenised once, at construction, and only those that can occur.
 // Constant afterwards: batches may be made by several threads. The collection need not outlive it.
@@ -76,6 +79,22 @@ public:
         hard.erase(std::unique(hard.begin(), hard.end()), hard.end());
         std::erase_if(hard, [&](Index p) { return std::binary_search(relevant.begin(), relevant.end(), p); });
       }
+      if (options.taught) {
+        std::vector<Said> said;
+        if (static_cast<std::size_t>(q) < run.of.size())
+          for (const Candidate& d : run.of[static_cast<std::size_t>(q)]) said.push_back({passage(d.document), static_cast<float>(d.score)});
+        std::sort(said.begin(), said.end(), [](const Said& a, const Said& b) { return a.passage != b.passage ? a.passage < b.passage : a.score > b.score; });
+        said.erase(std::unique(said.begin(), said.end(), [](const Said& a, const Said& b) { return a.passage == b.passage; }), said.end());
+        std::vector<Index> positives;
+        for (const Said& s : said)
+          if (std::binary_search(relevant.begin(), relevant.end(), s.passage)) positives.push_back(s.passage);
+        if (positives.empty()) {
+          ++skipped_;
+          continue;
+        }
+        said_.push_back(std::move(said));
+        positives_.push_back(std::move(positives));
+      }
       texts_.relevant.push_back(std::move(relevant));
       hard_.push_back(std::move(hard));
       query_.push_back(q);
@@ -93,7 +112,7 @@ public:
   Epoch<Sampler> epoch(Index number) const { return {*this, number}; }
 
   Index count() const { return static_cast<Index>(query_.size()); }    // queries with a relevant document
-  Index skipped() const { return skipped_; }                           // judged queries without one
+  Index skipped() const { return skipped_; }                           // judged queries without one (or none that the teacher scored)
   Index query(Index i) const { return query_[static_cast<std::size_t>(i)]; }    // row in the collection of query i here
   Index batch() const { return options_.batch; }
   const Lengths& lengths() const { return options_.lengths; }
@@ -104,8 +123,8 @@ public:
     // The query's row in the collection, not its number here, so that another split or cut-off draws the same for it.
     Random random{options_.seed ^ stream_of("draw of examples"),
                   static_cast<std::uint64_t>(epoch) << 32 | static_cast<std::uint64_t>(query(q))};
-    const auto& relevant = texts_.relevant[static_cast<std::size_t>(q)];
-    Example e{q, relevant[random.below(relevant.size())]};
+    const auto& positives = (options_.taught ? positives_ : texts_.relevant)[static_cast<std::size_t>(q)];
+    Example e{q, positives[random.below(positives.size())]};
     std::vector<Index> left = hard_[static_cast<std::size_t>(q)];
     while (!left.empty() && static_cast<Index>(e.negatives.size()) < options_.negatives) {
       const std::size_t at = random.below(left.size());
@@ -113,13 +132,28 @@ public:
       left[at] = left.back();
       left.pop_back();
     }
+    if (options_.taught) {
+      e.teacher.push_back(said(q, e.positive));
+      for (Index n : e.negatives) e.teacher.push_back(said(q, n));
+    }
     return e;
   }
 
 private:
+  struct Said {
+    Index passage;
+    float score;
+  };
+  float said(Index q, Index passage) const {
+    const auto& all = said_[static_cast<std::size_t>(q)];
+    return std::lower_bound(all.begin(), all.end(), passage, [](const Said& s, Index p) { return s.passage < p; })->score;
+  }
+
   SamplerOptions options_;
   TrainingTexts texts_;
   std::vector<std::vector<Index>> hard_;    // [queries] candidates that are not relevant, ascending
+  std::vector<std::vector<Said>> said_;     // [queries] what a teacher says of the run's candidates, ascending
+  std::vector<std::vector<Index>> positives_;    // [queries] those of them that are relevant
   std::vector<Index> query_;                // [queries] row in the collection
   Index skipped_ = 0;
 };

@@ -272,4 +272,17 @@ private:
   double last_ = 0;
 };
 
+// A whole run, its rows being those of these ids, in the order that it has. A score that is a float is printed as one.
+inline void write_run(const std::string& path, const Run& run, const Ids& queries, const Ids& documents) {
+  RunFile file(path, run.tag.empty() ? "towpath" : run.tag);
+  for (std::size_t q = 0; q < run.of.size(); ++q)
+    for (const Candidate& c : run.of[q]) {
+      const auto narrow = static_cast<float>(c.score);
+      const std::string_view query = queries[static_cast<Index>(q)], document = documents[c.document];
+      if (static_cast<double>(narrow) == c.score) file.add(query, document, narrow);
+      else file.add(query, document, c.score);
+    }
+  file.commit();
+}
+
 }  // namespace towpath

@@ -182,6 +182,11 @@ private:
   std::shared_ptr<const Table> table_;
 };
 
+// The tokenizer of a checkpoint's folder, if there is a vocab.txt.
+inline std::shared_ptr<const WordPiece> words_in(const std::string& folder) {
+  return detail::is_file(folder + "/vocab.txt") ? std::make_shared<const WordPiece>(folder) : nullptr;
+}
+
 #ifndef TOWPATH_ELSEWHERE
 
 TOWPATH_ONCE void WordPiece::Trie::add(std::uint32_t node, std::string_view text, std::int32_t id) {

@@ -129,6 +129,7 @@ void load(M& model, const Safetensors& file, const Dialect& dialect = names::ber
   detail::read_into<Env>(
       leaves(model), file, dialect, [](const LeafRef<Env>& leaf) { return !leaf.added; }, [](const LeafRef<Env>&) { return true; },
       "Give the model.safetensors of a BERT of this shape (config.json beside it says which), or the dialect that translates its names");
+  detail::start_from_weights(leaves(model));
   if constexpr (requires { model.found_beside(std::string()); }) {
     const auto slash = file.path().rfind('/');
     model.found_beside(slash == std::string::npos ? std::string(".") : file.path().substr(0, slash));

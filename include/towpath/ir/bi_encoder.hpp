@@ -6,13 +6,13 @@
 #include "towpath/data/collate.hpp"
 #include "towpath/data/wordpiece.hpp"
 #include "towpath/ir/similarity.hpp"
+#include "towpath/ir/tower_pair.hpp"
 #include "towpath/loss/scores.hpp"
 #include "towpath/model/bert.hpp"
 #include "towpath/nn/pooling.hpp"
 
 #include <memory>
 #include <string>
-#include <sys/stat.h>
 
 namespace towpath {
 
@@ -20,6 +20,7 @@ namespace towpath {
 // its length under Cosine; score(q, p) = e(q) · e(p). Queries and passages of a batch go through the encoder as one ragged batch.
 //   Retriever::On<Cpu<float>> model{cpu};  load(model, Safetensors{…});  model.encode(cpu, "a text")
 // encode(text) needs a tokenizer: load() takes the vocab.txt beside the weights, or set `tokenizer`.
+// With a TowerPair for the Encoder queries and passages go through it separately, and encode() is told which of the two a text is.
 template <class Encoder, class Pooling, class Similarity = Cosine>
 struct BiEncoder {
   static constexpr bool trains = Encoder::trains;
@@ -69,9 +70,19 @@ struct BiEncoder {
     template <class Pass>
     void backward_from(Env& env, View<Env> dscores, View<Env> states, const Batch& batch, Saved<Pass>& saved, Grads& g) const;
 
-    // One row per sequence.
-    Tensor<Env> encode(Env& env, const Ragged& tokens) const;
-    Tensor<Env> encode(Env& env, std::string_view text) const;
+    // One row per sequence. With one tower the side makes no difference and need not be named.
+    Tensor<Env> encode(Env& env, const Ragged& tokens, Side side) const;
+    Tensor<Env> encode(Env& env, std::string_view text, Side side) const;
+    Tensor<Env> encode(Env& env, const Ragged& tokens) const
+      requires(!two_towers<Encoder>)
+    {
+      return encode(env, tokens, Side::passage);
+    }
+    Tensor<Env> encode(Env& env, std::string_view text) const
+      requires(!two_towers<Encoder>)
+    {
+      return encode(env, text, Side::passage);
+    }
 
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
@@ -105,28 +116,12 @@ struct BiEncoder {
       Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                             // dq = ds p
       op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                          // dp = dsᵀ q
       if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);
-      if constexpr (Pooling::only_firsts) {
-        clear_empty(saved.all, d);
-        return d;
-      } else {
-        View<Env> states;
-        if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
-        return Pooling::template backward<Env>(env, d, states, saved.all);                                          // [T, H]
-      }
-    }
-    // A sequence without tokens has an embedding of zeros and gives no gradient.
-    static void clear_empty(const Sequences& s, Tensor<Env>& rows) {
-      for (Index i = 0; i < s.count(); ++i)
-        if (s.length(i) == 0) Env::Space::clear(rows.writable().row(i), static_cast<std::size_t>(rows.columns()) * sizeof(typename Env::Scalar));
-    }
-    static Tensor<Env> pool(Env& env, View<Env> states, const Sequences& sequences) {
-      if constexpr (!Pooling::only_firsts) return Pooling::template forward<Env>(env, states, sequences);
-      Tensor<Env> pooled = op::copy<Env>(env, states);  // the encoder has given these rows alone
-      clear_empty(sequences, pooled);
-      return pooled;
+      View<Env> states;
+      if constexpr (Pooling::uses_input && active<Tower, Pass>) states = saved.tokens;
+      return pool_backward<Pooling, Env>(env, std::move(d), states, saved.all);                                     // [T, H]
     }
     Tensor<Env> embed(Env& env, View<Env> states, const Sequences& sequences, Tensor<Env>& norms) const {
-      Tensor<Env> pooled = pool(env, states, sequences);
+      Tensor<Env> pooled = pool<Pooling, Env>(env, states, sequences);
       if constexpr (Similarity::normalises) return op::normalise_rows<Env>(env, pooled, norms);
       else return pooled;
     }
@@ -153,7 +148,11 @@ template <class Env>
 template <class Pass>
 Scores<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::forward(Env& env, const Batch& batch, Saved<Pass>& saved) const {
   join(batch, saved.all);
-  Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, saved.all, saved.encoder);
+  using Below = PassFor<Tower, Pass>;
+  Tensor<Env> states;
+  if constexpr (two_towers<Encoder>)
+    states = encoder.template forward<Below, Pooling::only_firsts>(env, batch.queries, batch.passages, saved.encoder);
+  else states = encoder.template forward<Below, Pooling::only_firsts>(env, saved.all, saved.encoder);
   return score<Pass>(env, std::move(states), batch, saved);
 }
 template <class Encoder, class Pooling, class Similarity>
@@ -162,7 +161,10 @@ template <class Pass>
 void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward(Env& env, View<Env> dscores, const Batch& batch, Saved<Pass>& saved,
                                                                       Grads& g) const {
   const Tensor<Env> d = score_backward<Pass>(env, dscores, batch, saved);
-  encoder.template backward<PassFor<Tower, Pass>, Pooling::only_firsts>(env, d, saved.all, saved.encoder, g.encoder);
+  using Below = PassFor<Tower, Pass>;
+  if constexpr (two_towers<Encoder>)
+    encoder.template backward<Below, Pooling::only_firsts>(env, d, batch.queries, batch.passages, saved.encoder, g.encoder);
+  else encoder.template backward<Below, Pooling::only_firsts>(env, d, saved.all, saved.encoder, g.encoder);
 }
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
@@ -184,27 +186,31 @@ void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::backward_from(Env& env, V
 
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
-Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, const Ragged& tokens) const {
-  typename Tower::template Saved<Infer> saved;
-  Tensor<Env> norms;
-  return embed(env, encoder.template forward<Infer, Pooling::only_firsts>(env, tokens, saved), tokens, norms);
+Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, const Ragged& tokens, [[maybe_unused]] Side side) const {
+  Tensor<Env> states, norms;
+  if constexpr (two_towers<Encoder>) {
+    states = encoder.template infer<Pooling::only_firsts>(env, tokens, side);
+  } else {
+    typename Tower::template Saved<Infer> saved;
+    states = encoder.template forward<Infer, Pooling::only_firsts>(env, tokens, saved);
+  }
+  return embed(env, states, tokens, norms);
 }
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
-Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, std::string_view text) const {
+Tensor<Env> BiEncoder<Encoder, Pooling, Similarity>::On<Env>::encode(Env& env, std::string_view text, Side side) const {
   if (!tokenizer)
     fail("this model cannot encode a text", "it has no tokenizer",
          "Load the weights from a folder that holds vocab.txt, or set model.tokenizer = std::make_shared<WordPiece>(\"vocab.txt\")");
   Ragged one;
   append(one, *tokenizer, text, max_length);
-  return encode(env, one);
+  return encode(env, one, side);
 }
 
 template <class Encoder, class Pooling, class Similarity>
 template <class Env>
 void BiEncoder<Encoder, Pooling, Similarity>::On<Env>::found_beside(const std::string& folder) {
-  struct stat s;
-  if (::stat((folder + "/vocab.txt").c_str(), &s) == 0) tokenizer = std::make_shared<WordPiece>(folder);
+  if (auto words = words_in(folder)) tokenizer = std::move(words);
 }
 
 }  // namespace towpath

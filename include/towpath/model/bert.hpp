@@ -13,23 +13,34 @@ namespace towpath {
 
 namespace detail {
 struct BertHost {
-  using offers = List<at::OutsideModel, at::Outside, at::Biases, at::Norms, at::Weights>;
+  using offers = List<at::OutsideModel, at::Outside, at::InputTokens, at::Biases, at::Norms, at::Weights>;
+};
+template <class Prompts>
+struct PromptIn {
+  using type = NoPrompt;
+};
+template <class P>
+struct PromptIn<List<P>> {
+  using type = P;
 };
 }  // namespace detail
 
 // Bert<Shape, Stack, Methods…>: embeddings, then Stack (a Repeat or Segments of layers), token ids [T] -> hidden states [T, H]. Methods at
-// this level: BitFit, LayerNormTuning and FullTuning speak of the embeddings, Pathway goes round the whole stack (IAA-M):
+// this level: BitFit, LayerNormTuning and FullTuning speak of the embeddings, Prompt puts rows before the words (the stack sees them, the
+// result has the words' states alone), Pathway goes round the whole stack (IAA-M):
 //   h = Stack(x0) + Σ B(x0),  x0 = Embeddings(ids)
 // Names are Hugging Face's BertModel's: embeddings.…, encoder.layer.<n>.….
 template <class Shape, class Stack, class... Methods>
 struct Bert {
-  static_assert(detail::check_methods<detail::BertHost, Methods...>());
-  static constexpr bool tables = (claims<Methods, at::Weights> || ...), norms = (claims<Methods, at::Norms> || ...),
-                        biases = (claims<Methods, at::Biases> || ...);
+  using Given = detail::Parts<Methods...>;
+  static_assert(detail::check_methods<detail::BertHost>(Given{}));
+  static constexpr bool tables = detail::any_claims<at::Weights, Given>, norms = detail::any_claims<at::Norms, Given>,
+                        biases = detail::any_claims<at::Biases, Given>;
   using shape = Shape;
-  using Embedding = BertEmbeddings<Shape, tables, norms, norms || biases>;
+  using Embedding = BertEmbeddings<Shape, tables, norms, norms || biases,
+                                   typename detail::PromptIn<typename detail::Attached<at::InputTokens, Given, Shape::hidden>::list>::type>;
   template <class Site>
-  using At = typename detail::Attached<Site, List<Methods...>, Shape::hidden, Shape::hidden>::list;
+  using At = typename detail::Attached<Site, Given, Shape::hidden, Shape::hidden>::list;
   using Encoder = typename detail::BesideAll<Under<"layer", Stack>, list::join<At<at::OutsideModel>, At<at::Outside>>>::type;
   static constexpr bool trains = Embedding::trains || Encoder::trains;
   static constexpr Index layers = Stack::layers, hidden = Shape::hidden;
@@ -42,7 +53,7 @@ struct Bert {
     using Low = typename Embedding::template On<Env>;
     using High = typename Encoder::template On<Env>;
     static constexpr bool trains = Bert::trains;
-    static constexpr Index layers = Bert::layers;
+    static constexpr Index layers = Bert::layers, prompt_rows = Low::prompt_rows;
     using shape = Shape;
     using Environment = Env;
 
@@ -74,8 +85,16 @@ struct Bert {
       require_weights();
       saved = {};  // what the last step kept makes room
       Tensor<Env> x = embeddings.template forward<Below<Pass>>(env, tokens, saved.embeddings);                        // [T, H]
-      Tensor<Env> firsts;
-      Tensor<Env> y = encoder.template forward<Over<Pass>>(env, input<only_firsts>(env, x, tokens, firsts), saved.encoder);
+      Tensor<Env> y, firsts;
+      if constexpr (prompt_rows > 0) {
+        const Prompted rows(tokens, prompt_rows);                                                                     // [T + n S, H]
+        const Tensor<Env> all = encoder.template forward<Over<Pass>>(env, Tokens<Env>{x, &rows}, saved.encoder);
+        y = Tensor<Env>(tokens.tokens(), hidden);
+        op::gather_rows_add<Env>(env, all, rows.words, y);
+        if constexpr (only_firsts) y = op::firsts<Env>(env, y, tokens);
+      } else {
+        y = encoder.template forward<Over<Pass>>(env, input<only_firsts>(env, x, tokens, firsts), saved.encoder);
+      }
       if constexpr (keeps<Pass>) saved.embedded = std::move(x);
       return y;
     }
@@ -83,13 +102,26 @@ struct Bert {
     void backward(Env& env, View<Env> dy, const Ragged& tokens, Saved<Pass>& saved, Grads& g) const {
       View<Env> x;
       if constexpr (keeps<Pass>) x = saved.embedded;
-      Tensor<Env> firsts;
-      const auto in = input<only_firsts>(env, x, tokens, firsts);
-      if constexpr (active<Low, Pass>) {
-        const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
+      if constexpr (prompt_rows > 0) {
+        const Prompted rows(tokens, prompt_rows);
+        Tensor<Env> words, all(rows.tokens(), hidden);
+        if constexpr (only_firsts) {
+          words = Tensor<Env>(tokens.tokens(), hidden);
+          op::add_firsts<Env>(env, dy, tokens, words);
+          dy = words;
+        }
+        op::scatter_rows_add<Env>(env, dy, rows.words, all);
+        const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, all, Tokens<Env>{x, &rows}, saved.encoder, g.encoder);
         embeddings.template backward<Below<Pass>>(env, dx, tokens, saved.embeddings, g.embeddings);
       } else {
-        encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
+        Tensor<Env> firsts;
+        const auto in = input<only_firsts>(env, x, tokens, firsts);
+        if constexpr (active<Low, Pass>) {
+          const Tensor<Env> dx = encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
+          embeddings.template backward<Below<Pass>>(env, dx, tokens, saved.embeddings, g.embeddings);
+        } else {
+          encoder.template backward<Over<Pass>>(env, dy, in, saved.encoder, g.encoder);
+        }
       }
     }
     // The part of the model below everything that trains: the embeddings and, in Segments, the lowest ones without a trained parameter.

@@ -1,10 +1,12 @@
 // The layer, written as what it is: equations between parts. Each alias below is one line of
 //
-//   q, k, v = x Wᵀ + b + Σ deltas                       at::Query, at::Key, at::Value, at::KeysValues
-//   a = Post( drop( SA(q,k,v) W_oᵀ + b_o + Σ deltas ) ) + Σ B(x)      at::AttentionOutput, at::PostAttention, at::BesideAttention
+//   q, k, v = x Wᵀ + b + Σ deltas                       at::Query, at::Key, at::Value, at::KeysValues, then at::Keys, at::Values
+//   a = Post( drop( SA(q,k,v) W_oᵀ + b_o + Σ deltas ) ) + Σ B(x)      at::Context, at::AttentionOutput, at::PostAttention, at::BesideAttention
 //   u = After( Norm(x + a) ) + Σ B(x)                   at::PostAttentionNorm, at::OutsideAttention
-//   f = Post( drop( g ⊙ act(u W_iᵀ + b_i + Σ) W_fᵀ + b_f + Σ ) ) + Σ B(u)   at::FfnIn, at::FfnHidden, at::FfnOut, at::PostFfn, at::BesideFfn
-//   y = After( Norm(u + f) ) + Σ B(u) + Σ B(x)          at::PostFfnNorm, at::OutsideFfn, at::OutsideLayer
+//                                                       at::AroundAttentionNorm: Norm(s + Σ B(Norm(s))) for Norm(s), s = x + a
+//   f = Post( drop( H( act( I( u W_iᵀ + b_i + Σ ) ) ) W_fᵀ + b_f + Σ ) ) + Σ B(u)
+//                                                       at::FfnIn, at::FfnArgument (I), at::FfnHidden (H), at::FfnOut, at::PostFfn, at::BesideFfn
+//   y = After( Norm(u + f) ) + Σ B(u) + Σ B(x)          at::PostFfnNorm, at::OutsideFfn, at::OutsideLayer; at::AroundFfnNorm likewise
 //
 // (BERT's post-norm order.) What is kept for backward and where backward stops follows from the parts:
 //
@@ -26,6 +28,7 @@
 #include "towpath/nn/feed_forward.hpp"
 #include "towpath/nn/layer_norm.hpp"
 #include "towpath/nn/linear.hpp"
+#include "towpath/nn/renormed.hpp"
 #include "towpath/nn/residual.hpp"
 #include "towpath/nn/under.hpp"
 #include "towpath/peft/method.hpp"
@@ -34,9 +37,10 @@ namespace towpath {
 
 namespace detail {
 struct LayerHost {
-  using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::FfnHidden,
-                      at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn, at::PostAttentionNorm, at::PostFfnNorm,
-                      at::OutsideAttention, at::OutsideFfn, at::OutsideLayer, at::Outside, at::Biases, at::Norms, at::Weights>;
+  using offers = List<at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut, at::KeysValues, at::Keys, at::Values, at::Context,
+                      at::FfnArgument, at::FfnHidden, at::BesideAttention, at::BesideFfn, at::PostAttention, at::PostFfn, at::PostAttentionNorm,
+                      at::PostFfnNorm, at::AroundAttentionNorm, at::AroundFfnNorm, at::OutsideAttention, at::OutsideFfn, at::OutsideLayer,
+                      at::Outside, at::Biases, at::Norms, at::Weights>;
 };
 
 template <class L>
@@ -48,15 +52,23 @@ struct PrefixIn<List<P>> {
   using type = P;
 };
 
-template <class Shape, class... Methods>
+template <class Norm, class Branches>
+struct RenormedBy {
+  using type = Norm;
+};
+template <class Norm, class B, class... Rest>
+struct RenormedBy<Norm, List<B, Rest...>> {
+  using type = Renormed<Norm, typename BesideAll<B, List<Rest...>>::type>;
+};
+
+template <class Shape, class Methods>
 struct LayerParts {
-  static_assert(check_methods<LayerHost, Methods...>());
+  static_assert(check_methods<LayerHost>(Methods{}));
   static constexpr Index H = Shape::hidden, F = Shape::ffn;
-  static constexpr bool weights = (claims<Methods, at::Weights> || ...), biases = (claims<Methods, at::Biases> || ...),
-                        norms = (claims<Methods, at::Norms> || ...);
+  static constexpr bool weights = any_claims<at::Weights, Methods>, biases = any_claims<at::Biases, Methods>, norms = any_claims<at::Norms, Methods>;
 
   template <class Site, Index... widths>
-  using At = typename Attached<Site, List<Methods...>, widths...>::list;
+  using At = typename Attached<Site, Methods, widths...>::list;
   template <class Main, class... Branches>
   using Plus = typename BesideAll<Main, list::join<Branches...>>::type;
   template <class... Ms>
@@ -65,19 +77,21 @@ struct LayerParts {
   // a projection with its deltas
   template <class Site, Index In, Index Out>
   using Projection = Plus<Under<Site::path_name, Linear<In, Out, leaf(weights), leaf(biases)>>, At<Site, In, Out>>;
-  template <fixed_string name>
-  using Norm = Under<name, LayerNorm<Shape, norms, norms || biases>>;
+  template <fixed_string name, class Site>
+  using Norm = typename RenormedBy<Under<name, LayerNorm<Shape, norms, norms || biases>>, At<Site, H, H>>::type;
 
-  using SA = SelfAttention<Shape::heads, Projection<at::Query, H, H>, Projection<at::Key, H, H>, Projection<at::Value, H, H>,
-                           typename PrefixIn<At<at::KeysValues, H>>::type>;
-  using AttentionSub = Plus<Follow<List<SA, Dropped<Projection<at::AttentionOutput, H, H>>>, At<at::PostAttention, H, H>>,
+  using SA = SelfAttention<Shape::heads, Projection<at::Query, H, H>, Follow<List<Projection<at::Key, H, H>>, At<at::Keys, H>>,
+                           Follow<List<Projection<at::Value, H, H>>, At<at::Values, H>>, typename PrefixIn<At<at::KeysValues, H>>::type>;
+  using AttentionSub = Plus<Follow<List<SA>, At<at::Context, H>, List<Dropped<Projection<at::AttentionOutput, H, H>>>, At<at::PostAttention, H, H>>,
                             At<at::BesideAttention, H, H>>;                                                        // a
-  using Lower = Plus<Follow<List<AddNorm<AttentionSub, Norm<"attention.output.LayerNorm">>>, At<at::PostAttentionNorm, H, H>>,
+  using Lower = Plus<Follow<List<AddNorm<AttentionSub, Norm<"attention.output.LayerNorm", at::AroundAttentionNorm>>>,
+                            At<at::PostAttentionNorm, H, H>>,
                      At<at::OutsideAttention, H, H>>;                                                              // u
 
-  using Hidden = Follow<List<Activated<Projection<at::FfnIn, H, F>, typename Shape::Activation, F>>, At<at::FfnHidden, F>>;
+  using Argument = Follow<List<Projection<at::FfnIn, H, F>>, At<at::FfnArgument, F>>;
+  using Hidden = Follow<List<Activated<Argument, typename Shape::Activation, F>>, At<at::FfnHidden, F>>;
   using FfnSub = Plus<Follow<List<FeedForward<Hidden, Dropped<Projection<at::FfnOut, F, H>>>>, At<at::PostFfn, H, H>>, At<at::BesideFfn, H, H>>;  // f
-  using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm">>>, At<at::PostFfnNorm, H, H>>, At<at::OutsideFfn, H, H>>;
+  using Upper = Plus<Follow<List<AddNorm<FfnSub, Norm<"output.LayerNorm", at::AroundFfnNorm>>>, At<at::PostFfnNorm, H, H>>, At<at::OutsideFfn, H, H>>;
 
   using Whole = Plus<Then<Lower, Upper>, At<at::OutsideLayer, H, H>, At<at::Outside, H, H>>;                        // y
 };
@@ -87,7 +101,7 @@ struct LayerParts {
 // their sites; those that cannot stand together are refused in a sentence. Without methods the layer is the backbone's and has no backward
 // unless something below it trains.
 template <class Shape, class... Methods>
-struct TransformerLayer : detail::LayerParts<Shape, Methods...>::Whole {
+struct TransformerLayer : detail::LayerParts<Shape, detail::Parts<Methods...>>::Whole {
   static_assert(Shape::hidden % Shape::heads == 0, "[towpath] TransformerLayer: the hidden width must be a multiple of the number of heads");
   using shape = Shape;
 };

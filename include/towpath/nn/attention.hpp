@@ -22,10 +22,20 @@ struct NoPrefix {
   };
 };
 
+namespace detail {
+// A prefix whose rows are computed from other parameters: it has a forward and a backward of its own, without an input.
+template <class P>
+concept MadePrefix = requires { P::made; };
+template <class P, class Pass>
+struct SavedPrefix {};
+template <MadePrefix P, class Pass>
+struct SavedPrefix<P, Pass> : P::template Saved<PassFor<P, Pass>> {};
+}  // namespace detail
+
 // Multi-head self-attention over a ragged batch (Vaswani et al. 2017), without its output projection:
 //   q, k, v = Q(x), K(x), V(x);   y_h = softmax( q_h [pk_h; k_h]ᵀ / √d ) [pv_h; v_h]  in each sequence and head h
 // Q, K, V: projections [T, H] -> [T, H] with or without deltas; Prefix: rows pk, pv [l, H] before every sequence's own keys and
-// values, seen by all its tokens, without position or mask. Given Firsts, only the first token of each sequence asks: [T, H] -> [S, H]. Kept for backward: q, k, v and the log-sums of the scores (or the probabilities), and nothing if
+// values, seen by all its tokens, without position or mask: a table that it has, or one that it makes in each forward, [pk, pv] [l, 2 H]. Given Firsts, only the first token of each sequence asks: [T, H] -> [S, H]. Kept for backward: q, k, v and the log-sums of the scores (or the probabilities), and nothing if
 // nothing at or below this point wants a gradient.
 template <Index heads, class Q, class K, class V, class Prefix = NoPrefix>
 struct SelfAttention {
@@ -37,7 +47,7 @@ struct SelfAttention {
     using KeyOn = typename K::template On<Env>;
     using ValueOn = typename V::template On<Env>;
     using PrefixOn = typename Prefix::template On<Env>;
-    static constexpr bool trains = SelfAttention::trains, across = true;
+    static constexpr bool trains = SelfAttention::trains, across = true, made = detail::MadePrefix<PrefixOn>;
 
     QueryOn query;
     KeyOn key;
@@ -60,6 +70,7 @@ struct SelfAttention {
     struct Kept {
       Tensor<Env> q, k, v;          // [T, H]
       Tensor<Env> saved;            // what gives the probabilities again
+      Tensor<Env> table;            // [l, 2 H], of a prefix that was made
       Mask mask;
     };
     template <class Pass>
@@ -67,6 +78,7 @@ struct SelfAttention {
       [[no_unique_address]] typename QueryOn::template Saved<PassFor<QueryOn, Pass>> query;
       [[no_unique_address]] typename KeyOn::template Saved<PassFor<KeyOn, Pass>> key;
       [[no_unique_address]] typename ValueOn::template Saved<PassFor<ValueOn, Pass>> value;
+      [[no_unique_address]] detail::SavedPrefix<PrefixOn, Pass> prefix;
       [[no_unique_address]] If<keeps<Pass>, Kept, tag::kept> kept;  // until backward has used it
     };
 
@@ -77,8 +89,9 @@ struct SelfAttention {
       kept.q = query.template forward<PassFor<QueryOn, Pass>>(env, x, saved.query);                     // [T, H] or [S, H]
       kept.k = key.template forward<PassFor<KeyOn, Pass>>(env, all, saved.key);                         // [T, H]
       kept.v = value.template forward<PassFor<ValueOn, Pass>>(env, all, saved.value);                   // [T, H]
+      if constexpr (made) kept.table = prefix.template forward<PassFor<PrefixOn, Pass>>(env, saved.prefix);
       if constexpr (Pass::random) kept.mask = env.mask();
-      Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads, kept.mask,
+      Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads, kept.mask,
                                          kept.saved, narrows<X>);                                      // as q
       if constexpr (keeps<Pass>) saved.kept = std::move(kept);
       return y;
@@ -89,8 +102,10 @@ struct SelfAttention {
       const Tokens<Env> all = all_of(x);
       Kept kept = std::move(saved.kept);
       require_kept(!kept.q.empty() || dy.rows == 0);
-      auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, prefix.keys(), prefix.values(), *all.sequences, heads,
-                                                 kept.mask, kept.saved, PrefixOn::keys(g.prefix), PrefixOn::values(g.prefix), narrows<X>);
+      Tensor<Env> dtable = made && PrefixOn::trains ? Tensor<Env>(kept.table.rows(), kept.table.columns()) : Tensor<Env>();
+      auto d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads,
+                                           kept.mask, kept.saved, dkeys(dtable, g), dvalues(dtable, g), narrows<X>);
+      if constexpr (made && active<PrefixOn, Pass>) prefix.template backward<Pass>(env, dtable, saved.prefix, g.prefix);
       kept = {};  // what has been used makes room
       if constexpr (Pass::wants_input) {
         op::FinishOf<Env> plus;
@@ -126,6 +141,24 @@ struct SelfAttention {
     }
 
   private:
+    static View<Env> half(View<Env> table, Index which) { return table.column_block(which * table.columns / 2, table.columns / 2); }
+    static Writable<Env> half(Writable<Env> table, Index which) { return table.column_block(which * table.columns / 2, table.columns / 2); }
+    View<Env> keys([[maybe_unused]] View<Env> table) const {
+      if constexpr (made) return half(table, 0);
+      else return prefix.keys();
+    }
+    View<Env> values([[maybe_unused]] View<Env> table) const {
+      if constexpr (made) return half(table, 1);
+      else return prefix.values();
+    }
+    static Writable<Env> dkeys([[maybe_unused]] Writable<Env> table, Grads& g) {
+      if constexpr (made) return half(table, 0);
+      else return PrefixOn::keys(g.prefix);
+    }
+    static Writable<Env> dvalues([[maybe_unused]] Writable<Env> table, Grads& g) {
+      if constexpr (made) return half(table, 1);
+      else return PrefixOn::values(g.prefix);
+    }
     static Tokens<Env> all_of(const Tokens<Env>& x) { return x; }
     static Tokens<Env> all_of(const Firsts<Env>& x) { return x.all; }
   };

@@ -59,4 +59,50 @@ struct Dropped {
   };
 };
 
+// DroppedInput<M>: y = M(mask ⊙ x / (1 - rate)), M's input alone: what else reads x reads all of it. Nothing is kept but the mask's position:
+// backward drops x, which its owner hands back, once more.
+template <class M>
+struct DroppedInput {
+  static constexpr bool trains = M::trains;
+
+  template <class Env>
+  struct On : M::template On<Env> {
+    using Base = typename M::template On<Env>;
+    using typename Base::Grads;
+    template <class Pass>
+    using Saved = typename Dropped<M>::template On<Env>::template Saved<Pass>;
+
+    template <class Pass, Rows<Env> X>
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, const op::FinishOf<Env>& finish = {}) const {
+      const Base& inner = *this;
+      if constexpr (Pass::random) {
+        const Mask mask = Dropped<M>::template On<Env>::template draw<Pass>(env, saved);
+        if (mask.rate != 0) return forward_to<Pass>(inner, env, like(x, dropped(env, mask, x)), saved.inner, finish);
+      }
+      return forward_to<Pass>(inner, env, x, saved.inner, finish);
+    }
+    template <class Pass, Rows<Env> X>
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
+      const Base& inner = *this;
+      if (saved.mask.rate == 0) return backward_to<Pass>(inner, env, dy, x, saved.inner, g, finish);
+      Tensor<Env> again;
+      if (!View<Env>(x).empty()) again = dropped(env, saved.mask, x);
+      InputGradient<Env, Pass> dx = inner.template backward<Pass>(env, dy, like(x, again), saved.inner, g);
+      if constexpr (Pass::wants_input) {
+        op::dropout(env, saved.mask, dx);
+        op::finish(env, dx, finish);
+      }
+      return dx;
+    }
+
+  private:
+    static Tensor<Env> dropped(Env& env, Mask mask, View<Env> x) {
+      Tensor<Env> y = op::copy<Env>(env, x);
+      op::dropout(env, mask, y);
+      return y;
+    }
+  };
+};
+
 }  // namespace towpath

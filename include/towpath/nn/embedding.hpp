@@ -8,27 +8,64 @@
 #include <cstdint>
 #include <string>
 #include <tuple>
+#include <vector>
 
 namespace towpath {
 
 // The part of a model that turns ids into rows: a name to ask about, as in receives_gradient<Model, Embeddings>.
 struct Embeddings {};
 
+// No rows before the words.
+struct NoPrompt {
+  static constexpr bool trains = false;
+  template <class Env>
+  struct On {
+    static constexpr Index rows = 0;
+    struct Grads {};
+    template <class F, class... Ms>
+    static constexpr void visit(F&&, const Path&, Ms&...) {}
+  };
+};
+
+// A batch in which n rows stand before the words of each sequence: its sequences, each row's position and type, and which rows are the
+// words' and the prompt's.
+struct Prompted : Sequences {
+  std::vector<std::int32_t> positions, types, words, prompt, which;
+
+  Prompted(const Ragged& tokens, Index n) {
+    for (Index s = 0; s < tokens.count(); ++s) {
+      const Index start = this->tokens(), length = tokens.length(s);
+      for (Index i = 0; i < n + length; ++i) {
+        positions.push_back(static_cast<std::int32_t>(i));
+        types.push_back(i < n ? 0 : tokens.types[static_cast<std::size_t>(tokens.begin(s) + i - n)]);
+        (i < n ? prompt : words).push_back(static_cast<std::int32_t>(start + i));
+        if (i < n) which.push_back(static_cast<std::int32_t>(i));
+      }
+      offsets.push_back(start + n + length);
+    }
+  }
+};
+
 // BERT's embeddings (Devlin et al. 2019): x_t = Norm( word[id_t] + position[t - start of its sequence] + type[segment_t] ), then
 // dropout; ids [T] -> [T, H]. Tables and norm train or not each for themselves. The input is not a matrix, so backward never
 // returns a gradient of it, and if nothing here trains there is no backward.
-template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train>
+// With a Prompt of n rows these stand before the words of each sequence as if they were words themselves, at positions 0 … n - 1 and of
+// type 0 (the words begin at position n): ids [T] -> [T + n S, H], laid out as Prompted says.
+template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train, class Prompt = NoPrompt>
 struct BertEmbeddings {
-  static constexpr bool trains = tables_train || norm_weight_trains || norm_bias_trains;
+  static constexpr bool trains = tables_train || norm_weight_trains || norm_bias_trains || Prompt::trains;
 
   template <class Env>
   struct On {
     using Norm = typename LayerNorm<Shape, norm_weight_trains, norm_bias_trains>::template On<Env>;
     using Table = Weight<Env, tables_train>;
+    using PromptOn = typename Prompt::template On<Env>;
     static constexpr bool trains = BertEmbeddings::trains;
+    static constexpr Index prompt_rows = PromptOn::rows;
 
     Table word{Shape::vocabulary, Shape::hidden}, position{Shape::positions, Shape::hidden}, type{Shape::types, Shape::hidden};
     Norm norm;
+    [[no_unique_address]] PromptOn prompt;
 
     template <class Tag>
     using GradientOf = If<tables_train, Tensor<Env>, Tag>;
@@ -37,10 +74,11 @@ struct BertEmbeddings {
       [[no_unique_address]] GradientOf<tag::position> position = blank<GradientOf<tag::position>>(Shape::positions, Shape::hidden);
       [[no_unique_address]] GradientOf<tag::type> type = blank<GradientOf<tag::type>>(Shape::types, Shape::hidden);
       [[no_unique_address]] typename Norm::Grads norm;
+      [[no_unique_address]] typename PromptOn::Grads prompt;
     };
-    // the norm's pass: below it stand the tables
+    // the norm's pass: below it stand the tables and the prompt
     template <class Pass>
-    using Over = PassFor<Norm, Above<Pass, tables_train>>;
+    using Over = PassFor<Norm, Above<Pass, tables_train || Prompt::trains>>;
     template <class Pass>
     struct Saved {
       [[no_unique_address]] typename Norm::template Saved<Over<Pass>> norm;
@@ -51,11 +89,7 @@ struct BertEmbeddings {
     template <class Pass>
     Tensor<Env> forward(Env& env, const Ragged& tokens, Saved<Pass>& saved) const {
       check(tokens);
-      Tensor<Env> sum = env.template take<Env>(tokens.tokens(), Shape::hidden);
-      sum.clear();
-      op::gather_rows_add(env, word, tokens.ids, sum);
-      op::gather_rows_add(env, position, tokens.positions, sum);
-      op::gather_rows_add(env, type, tokens.types, sum);
+      Tensor<Env> sum = summed(env, tokens);
       if constexpr (!tables_train)
         if (tokens.tokens() >= env.settings().repack) word.idle();  // a mapped table comes in pages with their neighbours; they may go again
       Tensor<Env> y = norm.template forward<Over<Pass>>(env, sum, saved.norm);
@@ -77,11 +111,9 @@ struct BertEmbeddings {
       }
       View<Env> sum;
       if constexpr (Norm::template uses_input<Over<Pass>>) sum = saved.sum;
-      if constexpr (tables_train) {
+      if constexpr (tables_train || Prompt::trains) {
         const Tensor<Env> d = norm.template backward<Over<Pass>>(env, dy, sum, saved.norm, g.norm);
-        op::scatter_rows_add(env, d, tokens.ids, g.word);
-        op::scatter_rows_add(env, d, tokens.positions, g.position);
-        op::scatter_rows_add(env, d, tokens.types, g.type);
+        hand_down(env, d, tokens, g);
       } else {
         norm.template backward<Over<Pass>>(env, dy, sum, saved.norm, g.norm);
       }
@@ -93,13 +125,50 @@ struct BertEmbeddings {
       f(at / "position_embeddings.weight", drawn, ms.position...);
       f(at / "token_type_embeddings.weight", drawn, ms.type...);
       Norm::visit(f, at / "LayerNorm", ms.norm...);
+      PromptOn::visit(f, at, ms.prompt...);
     }
 
   private:
+    Tensor<Env> summed(Env& env, const Ragged& tokens) const {
+      if constexpr (prompt_rows == 0) {
+        Tensor<Env> sum = gathered(env, word, tokens.ids);
+        op::gather_rows_add<Env>(env, position, tokens.positions, sum);
+        op::gather_rows_add<Env>(env, type, tokens.types, sum);
+        return sum;
+      } else {
+        const Prompted at(tokens, prompt_rows);
+        Tensor<Env> sum = gathered(env, position, at.positions);
+        op::gather_rows_add<Env>(env, type, at.types, sum);
+        op::scatter_rows_add<Env>(env, gathered(env, word, tokens.ids), at.words, sum);
+        op::scatter_rows_add<Env>(env, gathered(env, prompt.table, at.which), at.prompt, sum);
+        return sum;
+      }
+    }
+    static void hand_down(Env& env, View<Env> d, const Ragged& tokens, Grads& g) {
+      if constexpr (prompt_rows == 0) {
+        op::scatter_rows_add<Env>(env, d, tokens.ids, g.word);
+        op::scatter_rows_add<Env>(env, d, tokens.positions, g.position);
+        op::scatter_rows_add<Env>(env, d, tokens.types, g.type);
+      } else {
+        const Prompted at(tokens, prompt_rows);
+        op::scatter_rows_add<Env>(env, gathered(env, d, at.prompt), at.which, g.prompt.table);
+        if constexpr (tables_train) {
+          op::scatter_rows_add<Env>(env, gathered(env, d, at.words), tokens.ids, g.word);
+          op::scatter_rows_add<Env>(env, d, at.positions, g.position);
+          op::scatter_rows_add<Env>(env, d, at.types, g.type);
+        }
+      }
+    }
+    static Tensor<Env> gathered(Env& env, View<Env> table, op::Ids rows) {
+      Tensor<Env> y = env.template take<Env>(static_cast<Index>(rows.size()), table.columns);
+      y.clear();
+      op::gather_rows_add<Env>(env, table, rows, y);
+      return y;
+    }
     // An id or a position without a row would be read from somewhere else in memory, so release builds look too.
     static void check(const Ragged& tokens) {
-      if (tokens.longest() > Shape::positions)
-        fail("a text has " + std::to_string(tokens.longest()) + " tokens", "the position table has " + std::to_string(Shape::positions) + " rows",
+      if (tokens.longest() + prompt_rows > Shape::positions)
+        fail("a text has " + std::to_string(tokens.longest()) + " tokens" + (prompt_rows > 0 ? " after a prompt of " + std::to_string(prompt_rows) : ""), "the position table has " + std::to_string(Shape::positions) + " rows",
              "Cut texts to that length when they are tokenised");
       for (const auto& [ids, rows, what] : {std::tuple{&tokens.ids, Shape::vocabulary, "token id "}, std::tuple{&tokens.types, Shape::types, "segment id "}})
         for (std::int32_t id : *ids)

@@ -68,4 +68,30 @@ struct MaxPooling {
   }
 };
 
+namespace detail {
+// A sequence without tokens is a row of zeros and gives no gradient.
+template <class Env>
+void clear_empty(const Sequences& s, Tensor<Env>& rows) {
+  for (Index i = 0; i < s.count(); ++i)
+    if (s.length(i) == 0) Env::Space::clear(rows.writable().row(i), static_cast<std::size_t>(rows.columns()) * sizeof(typename Env::Scalar));
+}
+}  // namespace detail
+
+// What a head on an encoder does: `states` are all tokens' or, where the pooling wants no others, the first ones' alone, which the encoder
+// was asked for (Bert::forward's only_firsts)                                                                     -> [S, H]
+template <class Pooling, class Env>
+Tensor<Env> pool(Env& env, View<Env> states, const Sequences& s) {
+  if constexpr (!Pooling::only_firsts) return Pooling::template forward<Env>(env, states, s);
+  Tensor<Env> pooled = op::copy<Env>(env, states);
+  detail::clear_empty(s, pooled);
+  return pooled;
+}
+// and back to what the encoder gave.                                                                       [S, H] -> [T, H] or [S, H]
+template <class Pooling, class Env>
+Tensor<Env> pool_backward(Env& env, Tensor<Env> d, View<Env> states, const Sequences& s) {
+  if constexpr (!Pooling::only_firsts) return Pooling::template backward<Env>(env, d, states, s);
+  detail::clear_empty(s, d);
+  return d;
+}
+
 }  // namespace towpath

@@ -5,9 +5,12 @@
 
 namespace towpath {
 
-// Scaled<M, numerator, denominator>: y = (numerator / denominator) M(x). A ratio of whole numbers, since C++20 on every compiler we
-// support has no floating template arguments.
-template <class M, Index numerator, Index denominator = 1>
+// Under a ratio of whole numbers: the denominator, or its root.
+enum class Below { number, root };
+
+// Scaled<M, numerator, denominator>: y = (numerator / denominator) M(x); with Below::root, (numerator / √denominator) M(x). Whole numbers,
+// since C++20 on every compiler we support has no floating template arguments.
+template <class M, Index numerator, Index denominator = 1, Below below = Below::number>
 struct Scaled {
   static constexpr bool trains = M::trains;
 
@@ -18,7 +21,8 @@ struct Scaled {
     using typename Base::Grads;
     template <class Pass>
     using Saved = typename Base::template Saved<Pass>;
-    static constexpr Scalar factor = static_cast<Scalar>(numerator) / static_cast<Scalar>(denominator);
+    static constexpr Scalar divisor = static_cast<Scalar>(denominator);
+    static constexpr Scalar factor = static_cast<Scalar>(numerator) / (below == Below::root ? start::root(divisor) : divisor);
 
     template <class Pass, Rows<Env> X>
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {

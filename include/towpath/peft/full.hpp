@@ -48,6 +48,14 @@ struct Freeze : Arch {
                                         "the lower part too, or leave this one unfrozen and give it no methods");
       return Base::template forward<Quiet<Pass>>(env, x, saved);
     }
+    // Of an encoder that may be asked for the first tokens alone; nothing stands below it.
+    template <class Pass, bool only_firsts, class X>
+      requires requires(const Base& base, Env& env, const X& x, Saved<Pass>& saved) {
+        base.template forward<Quiet<Pass>, only_firsts>(env, x, saved);
+      }
+    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
+      return Base::template forward<Quiet<Pass>, only_firsts>(env, x, saved);
+    }
     template <class F, class M, class... Others>
     static constexpr void visit(F&& f, const Path& at, M& m, Others&...) {
       if constexpr (!std::is_same_v<std::remove_const_t<M>, Grads>)

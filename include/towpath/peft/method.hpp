@@ -1,6 +1,12 @@
 // A method is a struct that names its sites and, for each, a module:
 //   using sites = Sites<at::Query, at::Value>;
-//   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width for at::FfnHidden and at::KeysValues)
+//   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width where it does not change: at::KeysValues, Keys,
+//                                                                                  Values, Context, FfnArgument, FfnHidden, InputTokens)
+// It may also say how its module joins what is there already, where y = Main(x) + Module(x) is not it:
+//   template <class Main, class Branch> using Join = …;                           (at sites whose rule is delta or branch; needs_base: nn/around.hpp)
+// and how the trained module becomes part of a weight (peft/merge.hpp):
+//   static constexpr bool merges = true;
+//   template <class Site, class Env, class Trained> static void merge(Env&, const Trained&, Tensor<Env>& weight, Tensor<Env>& bias);
 // BitFit, full tuning and their like attach nothing: they claim at::Biases, at::Norms, at::Weights and flip existing leaves.
 #pragma once
 
@@ -26,6 +32,7 @@ struct Attach {
     using Base = typename M::template Module<Env, Site, widths...>;
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+      if constexpr (requires { f.template whole<M, Site>(at, ms...); }) return f.template whole<M, Site>(at, ms...);  // asks for methods, not for leaves
       Base::visit(
           [&](const Path& name, auto tag, auto&... leaves) {
             tag.added = true;
@@ -37,6 +44,22 @@ struct Attach {
 };
 
 namespace detail {
+// How Method's module B is joined to what is at its site already: beside it, unless the method knows better.
+template <class M, class Main, class B>
+struct Join {
+  using type = Beside<Main, B>;
+};
+template <class M, class Main, class B>
+  requires requires { typename M::template Join<Main, B>; }
+struct Join<M, Main, B> {
+  using type = typename M::template Join<Main, B>;
+};
+template <class M>
+inline constexpr bool merges = [] {
+  if constexpr (requires { M::merges; }) return M::merges;
+  else return false;
+}();
+
 // The modules that Methods put at Site, in pack order, named after the site.
 template <class Site, class Methods, Index... widths>
 struct Attached;
@@ -56,15 +79,18 @@ struct BesideAll {
 };
 template <class Main, class B, class... Rest>
 struct BesideAll<Main, List<B, Rest...>> : BesideAll<Beside<Main, B>, List<Rest...>> {};
+template <class Main, fixed_string name, class M, class Site, Index... widths, class... Rest>
+struct BesideAll<Main, List<Under<name, Attach<M, Site, widths...>>, Rest...>>
+    : BesideAll<typename Join<M, Main, Under<name, Attach<M, Site, widths...>>>::type, List<Rest...>> {};
 
 // --- conflicts ---------------------------------------------------------------------------------------------------------
 template <class Host, class M, class Site>
 consteval bool check_offer() {
   static_assert(list::contains<Site, typename Host::offers>,
                 "[towpath] a method claims a site that this level does not have. A TransformerLayer offers at::Query, Key, Value, "
-                "AttentionOutput, FfnIn, FfnOut, KeysValues, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
-                "PostAttentionNorm, PostFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
-                "at::OutsideModel, Biases, Norms, Weights");
+                "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, BesideFfn, PostAttention, PostFfn, "
+                "PostAttentionNorm, PostFfnNorm, AroundAttentionNorm, AroundFfnNorm, OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
+                "at::OutsideModel, InputTokens, Biases, Norms, Weights");
   return true;
 }
 template <class Host, class M, class... S>
@@ -114,6 +140,8 @@ template <class... Methods>
 consteval bool check_together() {
   static_assert((std::size_t{claims<Methods, at::KeysValues>} + ... + 0) <= 1,
                 "[towpath] two methods claim at::KeysValues: keep one prefix, or put them in different Segments");
+  static_assert((std::size_t{claims<Methods, at::InputTokens>} + ... + 0) <= 1,
+                "[towpath] two methods claim at::InputTokens: keep one prompt, with the rows of both");
   constexpr bool full = (tunes_weights<Methods>(typename Methods::sites::list{}) || ...);
   static_assert(!full || (std::size_t{only_leaves<Methods>(typename Methods::sites::list{})} + ... + 0) <= 1,
                 "[towpath] FullTuning already trains every weight, bias and norm: drop the other method that tunes backbone parameters "
@@ -129,7 +157,7 @@ consteval bool check_names() {
   else return true;
 }
 template <class Host, class... Methods>
-consteval bool check_methods() {
+consteval bool check_methods(List<Methods...>) {
   if constexpr ((check_method<Host, Methods>() && ...)) {
     if constexpr (sizeof...(Methods) > 1) return check_together<Methods...>() && check_names<Methods...>();
     return true;
@@ -138,11 +166,23 @@ consteval bool check_methods() {
 }
 }  // namespace detail
 
+// Together<A, B, …>: several methods under one name, wherever one may stand; for an alias (MAM). It is not a method itself: a layer sees
+// its parts.
+template <class... Parts>
+struct Together {};
+
 // Tagged<"b", Method>: the same method once more, its parameters one step further down (… .b.lora_A.weight).
 template <fixed_string name, class M>
 struct Tagged {
   using family = Tagged<name, typename detail::FamilyOf<M>::type>;
   using sites = typename M::sites;
+  template <class Main, class Branch>
+  using Join = typename detail::Join<M, Main, Branch>::type;
+  static constexpr bool merges = detail::merges<M>;
+  template <class Site, class Env, class Trained>
+  static void merge(Env& env, const Trained& trained, Tensor<Env>& weight, Tensor<Env>& bias) {
+    M::template merge<Site>(env, trained, weight, bias);
+  }
   template <class Env, class Site, Index... widths>
   struct Module : M::template Module<Env, Site, widths...> {
     using Base = typename M::template Module<Env, Site, widths...>;
@@ -152,5 +192,28 @@ struct Tagged {
     }
   };
 };
+
+namespace detail {
+template <class M>
+struct PartsOf {
+  using list = List<M>;
+};
+template <class... Ms>
+struct PartsOf<Together<Ms...>> {
+  using list = list::join<typename PartsOf<Ms>::list...>;
+};
+template <fixed_string name, class... Ms>
+struct PartsOf<Tagged<name, Together<Ms...>>> {
+  using list = list::join<typename PartsOf<Tagged<name, Ms>>::list...>;
+};
+// A pack of methods with every Together taken apart.
+template <class... Methods>
+using Parts = list::join<typename PartsOf<Methods>::list...>;
+
+template <class Site, class Methods>
+inline constexpr bool any_claims = false;
+template <class Site, class... Methods>
+inline constexpr bool any_claims<Site, List<Methods...>> = (claims<Methods, Site> || ...);
+}  // namespace detail
 
 }  // namespace towpath

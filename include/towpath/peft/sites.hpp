@@ -33,7 +33,13 @@ TOWPATH_SITE(FfnIn, delta, "intermediate.dense");
 TOWPATH_SITE(FfnOut, delta, "output.dense");
 // K = [P_k; K], V = [P_v; V]: one owner
 TOWPATH_SITE(KeysValues, owner, "attention.self");
-// a = g ⊙ act(u): the hidden units of the feed-forward network
+// k = A_n(… A_1(K(x))), the same for v: the keys and values themselves, deltas included
+TOWPATH_SITE(Keys, sequence, "attention.self.key");
+TOWPATH_SITE(Values, sequence, "attention.self.value");
+// what attention gives to its output projection
+TOWPATH_SITE(Context, sequence, "attention.output.dense");
+// act(A(u W_iᵀ + b_i)) and A(act(u W_iᵀ + b_i)): the units of the feed-forward network before and after their function
+TOWPATH_SITE(FfnArgument, sequence, "intermediate.dense");
 TOWPATH_SITE(FfnHidden, sequence, "intermediate");
 // s = Sub(x) + Σ B(x), before residual and norm
 TOWPATH_SITE(BesideAttention, branch, "attention");
@@ -44,12 +50,18 @@ TOWPATH_SITE(PostFfn, sequence, "output");
 // after the norm
 TOWPATH_SITE(PostAttentionNorm, sequence, "attention.output.after");
 TOWPATH_SITE(PostFfnNorm, sequence, "output.after");
+// Norm(s + Σ B(Norm(s))), s being the sum of residual and sub-layer: the branch reads what the norm gives, is added to what it got, and
+// the norm is applied once more
+TOWPATH_SITE(AroundAttentionNorm, branch, "attention.output.around");
+TOWPATH_SITE(AroundFfnNorm, branch, "output.around");
 // z = Norm(x + s) + Σ B(x): the pathway's places, round a sub-layer, a layer, the whole stack; Outside is whichever its host has
 TOWPATH_SITE(OutsideAttention, branch, "attention");
 TOWPATH_SITE(OutsideFfn, branch, "output");
 TOWPATH_SITE(OutsideLayer, branch, "");
 TOWPATH_SITE(OutsideModel, branch, "");
 TOWPATH_SITE(Outside, branch, "");
+// rows before the words of each sequence, below the whole model: one owner
+TOWPATH_SITE(InputTokens, owner, "");
 // no module: these make parameters of the backbone trainable
 TOWPATH_SITE(Biases, leaves, "");
 TOWPATH_SITE(Norms, leaves, "");

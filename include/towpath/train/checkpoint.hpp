@@ -18,17 +18,20 @@ namespace towpath {
 struct TrainState {
   Index epoch = 0, batch = 0;             // the next batch
   std::uint64_t step = 0, position = 0;   // optimiser steps taken; the place in the random stream
-  double best = -1;                       // the best dev metric so far (-1: none), and after which epoch
-  Index best_epoch = -1;
-  double seconds = 0;
+  double best = -1;                       // the best dev metric so far (-1: none), and which evaluation gave it
+  Index best_at = -1;
+  double seconds = 0;                     // of training, without evaluations
   Index tokens = 0;
-  std::vector<double> losses, dev;        // per step; per evaluation
+  std::vector<double> losses, norms;      // per step; norms of gradients before clipping
+  std::vector<double> dev, dev_seconds;   // per evaluation: the metric, and when: after so many seconds of training and steps
+  std::vector<Index> dev_steps;
 };
 
 namespace detail {
 inline Json to_json(const TrainState& s) {
-  return {{"epoch", s.epoch}, {"batch", s.batch}, {"step", s.step}, {"position", s.position}, {"best", s.best}, {"best_epoch", s.best_epoch},
-          {"seconds", s.seconds}, {"tokens", s.tokens}, {"losses", s.losses}, {"dev", s.dev}};
+  return {{"epoch", s.epoch}, {"batch", s.batch}, {"step", s.step}, {"position", s.position}, {"best", s.best}, {"best_at", s.best_at},
+          {"seconds", s.seconds}, {"tokens", s.tokens}, {"losses", s.losses}, {"norms", s.norms}, {"dev", s.dev}, {"dev_seconds", s.dev_seconds},
+          {"dev_steps", s.dev_steps}};
 }
 inline TrainState train_state(const Json& j, const std::string& path) {
   TrainState s;
@@ -37,7 +40,8 @@ inline TrainState train_state(const Json& j, const std::string& path) {
     if (!v || !v->read(to)) fail("cannot resume from " + path, std::string("its notes have no ") + key, "Start the run again");
   };
   get("epoch", s.epoch), get("batch", s.batch), get("step", s.step), get("position", s.position), get("best", s.best);
-  get("best_epoch", s.best_epoch), get("seconds", s.seconds), get("tokens", s.tokens), get("losses", s.losses), get("dev", s.dev);
+  get("best_at", s.best_at), get("seconds", s.seconds), get("tokens", s.tokens), get("losses", s.losses), get("norms", s.norms);
+  get("dev", s.dev), get("dev_seconds", s.dev_seconds), get("dev_steps", s.dev_steps);
   return s;
 }
 }  // namespace detail
@@ -90,7 +94,7 @@ TrainState load_training(const std::string& path, const std::string& identity, M
   const auto first = tensors<Model>(adam.first_moments()), second = tensors<Model>(adam.second_moments());
   const auto weights = trained_leaves(model);
   std::vector<LeafRef<Env>> all;
-  const bool has_best = state.best_epoch >= 0;
+  const bool has_best = state.best_at >= 0;
   best.clear();
   for (std::size_t i = 0; has_best && i < weights.size(); ++i) best.emplace_back(weights[i].owned->copy());
   for (std::size_t i = 0; i < weights.size(); ++i) {

@@ -301,7 +301,7 @@ EncodeFileTally encode_file(const Model& model, Env& env, const WordPiece& words
       grown = journal.texts == input.texts || journal.texts + item->chunk > input.texts;
       if (grown) break;
       const Ragged& texts = item->part.tokens;
-      const Tensor<Env> encoded = model.encode(env, texts);
+      const Tensor<Env> encoded = model.encode(env, texts, options.encode.side);
       for (std::size_t i = 0; i < item->part.rows.size(); ++i)
         Env::Space::copy(vectors.writable().row(item->part.rows[i]), encoded.view().row(static_cast<Index>(i)),
                          static_cast<std::size_t>(row));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "towpath/backend/environment.hpp"
 #include "towpath/data/ahead.hpp"
 #include "towpath/data/collate.hpp"
 #include "towpath/data/collection.hpp"
@@ -19,6 +20,7 @@ struct EncodeOptions {
   Index batch_tokens = 8192;       // tokens that go through the model at once
   std::FILE* progress = nullptr;
   Index ahead = 4;                 // batches that are made beside the computing, on a thread of its own (0: none); the same bits either way
+  Side side = Side::passage;       // what the texts are, where that makes a difference (ir/tower_pair.hpp)
 };
 
 // What encoding came to: tokens that were read, texts that were cut.
@@ -26,23 +28,20 @@ struct EncodeTally {
   Index tokens = 0, truncated = 0;
 };
 
-// The embeddings of many texts, [texts, H] in the order given. They go through the model longest first, in batches of about the same number
-// of tokens; a text's embedding does not depend on what else is in its batch beyond rounding.
-template <class Model, class Env>
-Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, const Pieces& texts, const EncodeOptions& options = {},
-                       EncodeTally* tally = nullptr) {
-  Tensor<Env> all(texts.count(), Model::hidden);
-  Progress progress("encode", texts.count(), options.progress);
+// f(tokens) -> [sequences, width] for all batches, as one matrix whose row i belongs to text (or pair) i.
+template <Index width, class Env, class F>
+Tensor<Env> through_all(LongestFirst& batches, const char* what, std::FILE* shown, Index ahead, const F& f, EncodeTally* tally = nullptr) {
+  Tensor<Env> all(batches.count(), width);
+  Progress progress(what, batches.count(), shown);
   EncodeTally count;
   Index done = 0;
   Stopwatch watch;
-  LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
-  Ahead parts([&] { return batches.next(); }, options.ahead);
+  Ahead parts([&] { return batches.next(); }, ahead);
   while (const auto part = parts.next()) {
-    const Tensor<Env> rows = model.encode(env, part->tokens);
+    const Tensor<Env> rows = f(part->tokens);
     for (std::size_t i = 0; i < part->rows.size(); ++i)
       Env::Space::copy(all.writable().row(part->rows[i]), rows.view().row(static_cast<Index>(i)),
-                       static_cast<std::size_t>(Model::hidden) * sizeof(typename Env::Scalar));
+                       static_cast<std::size_t>(width) * sizeof(typename Env::Scalar));
     count.tokens += part->tokens.tokens();
     count.truncated += part->truncated;
     done += static_cast<Index>(part->rows.size());
@@ -52,14 +51,25 @@ Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, con
   return all;
 }
 
+// The embeddings of many texts, [texts, H] in the order given. They go through the model longest first, in batches of about the same number
+// of tokens; a text's embedding does not depend on what else is in its batch beyond rounding.
+template <class Model, class Env>
+Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, const Pieces& texts, const EncodeOptions& options = {},
+                       EncodeTally* tally = nullptr) {
+  LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
+  return through_all<Model::hidden, Env>(batches, "encode", options.progress, options.ahead,
+                                         [&](const Ragged& tokens) { return model.encode(env, tokens, options.side); }, tally);
+}
+
 struct RetrievalOptions {
   Index query_length = 64, document_length = 256;
   Index depth = 100;               // results per query
   std::FILE* progress = nullptr;
   Index threads = 0;               // for tokenising (0: all cores)
+  std::vector<Index> documents{};  // search among these rows only (empty: all), for evaluations that should not take long
 };
 
-// Retrieval over a collection, tokenised once: index() encodes all documents with a model, search() then answers those queries that have
+// Retrieval over a collection, tokenised once: index() encodes its documents with a model, search() then answers those queries that have
 // judgements, exactly, with a run whose rows are the collection's.
 template <class Env>
 class Retrieval {
@@ -67,7 +77,8 @@ public:
   Retrieval(const Collection& collection, WordPiece words, const RetrievalOptions& options = {})
       : collection_(&collection), words_(std::move(words)), options_(options) {
     Threads threads(options.threads);
-    tokenise(documents_, words_, collection.documents.count(), [&](Index d) { return collection.documents[d]; }, threads);
+    const Index some = static_cast<Index>(options_.documents.size());
+    tokenise(documents_, words_, some ? some : collection.documents.count(), [&](Index d) { return collection.documents[row(d)]; }, threads);
   }
 
   const EncodeTally& tally() const { return tally_; }  // of the last index() and the searches after it
@@ -87,7 +98,7 @@ public:
         queries.add(words_.pieces(collection_->queries[static_cast<Index>(q)]));
       }
     EncodeTally of_queries;
-    const Tensor<Env> vectors = encode_all(model, env, words_, queries, {.max_length = options_.query_length}, &of_queries);
+    const Tensor<Env> vectors = encode_all(model, env, words_, queries, {.max_length = options_.query_length, .side = Side::query}, &of_queries);
     tally_.tokens += of_queries.tokens;
     tally_.truncated += of_queries.truncated;
     Run run;
@@ -98,7 +109,7 @@ public:
       const auto found = index_.search_all(vectors.view().row_block(first, std::min(together, vectors.rows() - first)), options_.depth);
       for (std::size_t i = 0; i < found.size(); ++i) {
         auto& list = run.of[rows[static_cast<std::size_t>(first) + i]];
-        for (const Hit& hit : found[i]) list.push_back({hit.id, static_cast<Index>(list.size()) + 1, hit.score});
+        for (const Hit& hit : found[i]) list.push_back({row(hit.id), static_cast<Index>(list.size()) + 1, hit.score});
         run.ranked += 1;
         run.pairs += static_cast<Index>(list.size());
       }
@@ -110,6 +121,8 @@ public:
   }
 
 private:
+  Index row(Index d) const { return options_.documents.empty() ? d : options_.documents[static_cast<std::size_t>(d)]; }
+
   const Collection* collection_;
   WordPiece words_;
   RetrievalOptions options_;

@@ -39,6 +39,8 @@ TEST_CASE("products have the rows of the one and the columns of the other") {
 TEST_CASE("results for each row") {
   const auto x = filled(3, 4), row = filled(1, 4);
   CHECK(has_shape(op::scale_columns(env(), x, row), 3, 4));
+  CHECK(has_shape(op::row_norms<Env>(env(), x), 1, 3));
+  CHECK(has_shape(op::divide<Env>(env(), x, x), 3, 4));
   CHECK(has_shape(op::unary<Gelu>(env(), x), 3, 4));
   CHECK(has_shape(op::unary_backward<Gelu>(env(), x, x), 3, 4));
   Tensor<Env> stats, norms;
@@ -83,6 +85,11 @@ TEST_CASE("in place: add, add_scaled, scale, add_row, sums") {
   y = filled(2, 2);
   op::scale(env(), 2.0, y);
   CHECK(y.data()[1] == 3);
+  op::scale_rows<Env>(env(), filled(1, 2), y);
+  CHECK(y.data()[3] == 5 * 1.5);
+  op::scale_rows<Env>(env(), op::divide<Env>(env(), filled(1, 1), filled(1, 1)), y.writable().row_block(0, 1));
+  CHECK(y.data()[1] == 3);
+  y.data()[3] = 5;
   op::add_row(env(), filled(1, 2), y);
   CHECK(y.data()[3] == 5 + 1.5);
   Tensor<Env> g(2);

@@ -63,7 +63,8 @@ TEST_CASE("pairs come in groups, the relevant one first") {
   Scratch s;
   const TrainingTexts t = made(WordPiece{s.write("vocab.txt", vocabulary)});
   const std::vector<Example> examples{{0, 0, {3, 2, 1}}, {1, 1, {}}};    // 2 is relevant to 0: no negative
-  const PairBatch b = t.collate_pairs(examples, 7, Truncation::longest_first);
+  const PairTexts longest{&t, {.max_length = 7, .rule = Truncation::longest_first}};
+  const PairBatch b = longest.collate(examples);
   CHECK(b.count() == 2);
   CHECK(b.groups == std::vector<Index>{0, 3, 4});
   CHECK(ids(b.pairs, 0) == V{1, 3, 2, 3, 3, 2});
@@ -71,6 +72,57 @@ TEST_CASE("pairs come in groups, the relevant one first") {
   CHECK(ids(b.pairs, 2) == V{1, 3, 2, 4, 4, 4, 2});
   CHECK(ids(b.pairs, 3) == V{1, 4, 4, 2, 4, 4, 2});
   CHECK(b.truncated == 2);
+  CHECK(b.tokens() == 6 + 5 + 7 + 7);
+  CHECK(b.teacher.empty());
+  CHECK(longest.tokens(examples[0]) == 6 + 5 + 5 + 7);    // before anybody looks at what is relevant
+  CHECK(longest.tokens(examples[1]) == 7);
+
+  // A teacher's scores stay with their pairs where one is left out, and a query can be cut before the pair is.
+  const std::vector<Example> taught{{0, 0, {3, 2, 1}, {.5f, .25f, 9, -1}}, {1, 1, {}, {2}}};
+  const PairTexts second{&t, {.max_length = 7, .query_pieces = 2}};
+  const PairBatch c = second.collate(taught);
+  CHECK(c.teacher == std::vector<float>{.5f, .25f, -1, 2});
+  CHECK(ids(c.pairs, 3) == V{1, 4, 4, 2, 4, 4, 2});
+  CHECK(V(c.pairs.types.begin() + c.pairs.begin(3), c.pairs.types.end()) == V{0, 0, 0, 0, 1, 1, 1});
+  CHECK(second.tokens(taught[1]) == 7);
+}
+
+namespace {
+struct Alphabet {
+  TrainingTexts kept;
+  Lengths of;
+  Index count() const { return 6; }
+  Index batch() const { return 4; }
+  const Lengths& lengths() const { return of; }
+  std::uint64_t seed() const { return 9; }
+  const TrainingTexts& texts() const { return kept; }
+  Example example(Index epoch, Index i) const { return {i % 3, (i + epoch) % 5, {(i + epoch + 1) % 5}}; }
+};
+}  // namespace
+
+TEST_CASE("any source gives groups of pairs, in its own order, bounded by the ids of the pairs") {
+  Scratch s;
+  const Alphabet source{made(WordPiece{s.write("vocab.txt", vocabulary)}), {.tokens = 24}};
+  const AsPairs groups{source, {.max_length = 7, .rule = Truncation::longest_first}};
+  for (Index e : {0, 1}) {
+    Index all = 0;
+    const auto epoch = groups.epoch(e);
+    for (Index i = 0; i < epoch.count(); ++i) {
+      const PairBatch b = epoch.batch(i), again = groups.epoch(e).batch(i);
+      CHECK(b.pairs.ids == again.pairs.ids);
+      CHECK((b.tokens() <= 24 || b.count() == 1));
+      all += b.count();
+    }
+    CHECK(all == 6);
+    CHECK(epoch.count() > 2);
+  }
+  Alphabet unbounded = source;
+  unbounded.of = {};
+  const auto plain = Epoch<Alphabet>(unbounded, 1);
+  const AsPairs same{unbounded, {}};
+  CHECK(same.epoch(1).count() == plain.count());
+  for (Index i = 0; i < plain.count(); ++i)
+    for (std::size_t k = 0; k < plain.examples(i).size(); ++k) CHECK(same.epoch(1).examples(i)[k].positive == plain.examples(i)[k].positive);
 }
 
 TEST_CASE("tokenising on several threads gives what one gives, in the order of the texts") {
@@ -120,4 +172,28 @@ TEST_CASE("texts to encode come longest first, in batches with a bound") {
   CHECK_FALSE(alone.next());
   const Pieces none;
   CHECK_FALSE(LongestFirst(words, none, 6, 8).next());
+}
+
+TEST_CASE("pairs to score come longest first, too") {
+  Scratch s;
+  const WordPiece words{s.write("vocab.txt", vocabulary)};
+  Pieces queries, passages;
+  for (const char* t : {"a", "b b b"}) queries.add(words.pieces(t));
+  for (const char* t : {"c c", "d", "e e e e e e"}) passages.add(words.pieces(t));
+  const P pairs{{0, 1}, {1, 0}, {0, 2}, {1, 2}, {0, 0}};    // 5, 8, 10, 12, 6 ids
+  const PairOptions options{.max_length = 9};
+  LongestFirst batches{words, queries, passages, pairs, options, 17};
+  CHECK(batches.count() == 5);
+  std::vector<std::vector<Index>> rows;
+  Index cut = 0;
+  while (const auto part = batches.next()) {
+    rows.push_back(part->rows);
+    cut += part->truncated;
+    for (std::size_t i = 0; i < part->rows.size(); ++i) {
+      const auto [q, p] = pairs[static_cast<std::size_t>(part->rows[i])];
+      CHECK(ids(part->tokens, static_cast<Index>(i)) == words.pair(queries[q], passages[p], 9, Truncation::only_second).ids);
+    }
+  }
+  CHECK(rows == std::vector<std::vector<Index>>{{3}, {2, 1}, {4, 0}});
+  CHECK(cut == 2);
 }

@@ -127,11 +127,43 @@ TEST_CASE("candidates by place, and fewer where there are fewer") {
   for (const Example& e : top.epoch(0).examples(0)) CHECK(e.negatives.size() == 2);
   const Sampler none{m.c, qrels, m.words, {.negatives = 5}};
   for (const Example& e : none.epoch(0).examples(0)) CHECK(e.negatives.empty());
-  const auto pairs = top.epoch(0).pairs(0, 16, Truncation::only_second);
+  const AsPairs groups{top, {.max_length = 16}};
+  const auto pairs = groups.epoch(0).batch(0);
   CHECK(pairs.count() == 18);
   CHECK(pairs.pairs.count() == 18 * 3);
   CHECK(says(complaint([&] { Sampler{m.c, qrels, m.words, {.relevant_from = 9}}; }),
              {"train.txt have no relevant document for any query", "from grade 9"}));
+}
+
+TEST_CASE("a teacher's scores go with what is drawn, and only that is drawn") {
+  const Small m;
+  const Qrels qrels = m.c.qrels("train");
+  Run run = m.c.run("bm25");
+  std::erase_if(run.of[7], [](const Candidate& d) { return d.document == 7; });    // the teacher never saw the answer of Q7
+  const Sampler taught{m.c, qrels, run, m.words, {.negatives = 3, .taught = true}};
+  CHECK(taught.count() == 17);
+  CHECK(taught.skipped() == 3);
+  for (Index epoch = 0; epoch < 10; ++epoch)
+    for (const Example& e : taught.epoch(epoch).examples(0)) {
+      const Index q = taught.query(e.query);
+      REQUIRE(e.teacher.size() == 4);
+      CHECK(e.teacher[0] == 10.0f);    // D(q) stands first in the run, with 10; Q0's "copy" of it has less, D(q + 20) is not in the run
+      const auto grade = [&](Index passage) {    // what the run of the small world says of a document
+        const auto text = taught.texts().passages[passage];
+        for (Index d = q; d < q + 8; ++d) {
+          const auto other = m.words.pieces("d" + std::to_string(d));
+          if (std::equal(text.begin(), text.end(), other.begin(), other.end())) return static_cast<float>(10 - (d - q));
+        }
+        return -1.0f;
+      };
+      for (std::size_t i = 0; i < 3; ++i) CHECK(e.teacher[i + 1] == grade(e.negatives[i]));
+    }
+  const AsPairs groups{taught, {.max_length = 16}};
+  const PairBatch b = groups.epoch(0).batch(0);
+  CHECK(b.teacher.size() == static_cast<std::size_t>(b.pairs.count()));
+  CHECK(taught.epoch(4).examples(0)[2].teacher == taught.epoch(4).examples(0)[2].teacher);
+  const Sampler plain{m.c, qrels, run, m.words, {.negatives = 3}};
+  CHECK(plain.epoch(0).examples(0)[0].teacher.empty());
 }
 
 TEST_CASE("a real collection") {

@@ -17,16 +17,15 @@ inline Batch some_batch(const std::vector<Index>& queries, const std::vector<Ind
   return b;
 }
 
-// L = InfoNCE(scores) in double against central differences, along one direction and one entry of each trained parameter; the worst
+// L = loss(scores) in double against central differences, along one direction and one entry of each trained parameter; the worst
 // relative disagreement.
-template <class Arch>
-double worst_through_the_loss(const Batch& batch, double temperature, float dropout = 0) {
+template <class Arch, class L>
+double worst_through(const L& loss, const typename Arch::template On<Cpu<double>>::Input& batch, float dropout = 0) {
   using Env = Cpu<double>;
   using Net = typename Arch::template On<Env>;
   Env env{{.threads = 1, .dropout = dropout}};
   Net model{env};
   randomise(model, 11);
-  const InfoNce loss{.temperature = temperature};
   typename Net::template Saved<Learn<false>> saved;
   typename Net::Grads grads;
   const auto value = [&] {
@@ -68,6 +67,11 @@ double worst_through_the_loss(const Batch& batch, double temperature, float drop
   }
   if (std::getenv("TOWPATH_SHOW_WORST")) std::printf("through the loss: %.1e over %zu parameters\n", worst, weights.size());
   return worst;
+}
+
+template <class Arch>
+double worst_through_the_loss(const Batch& batch, double temperature, float dropout = 0) {
+  return worst_through<Arch>(InfoNce{.temperature = temperature}, batch, dropout);
 }
 
 }  // namespace towpath

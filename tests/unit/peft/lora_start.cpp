@@ -8,6 +8,7 @@ using namespace towpath;
 
 TEST_CASE("LoRA starts at the backbone, bit for bit") {
   CHECK(starts_at_the_backbone<SmallBert<LoRA<2>>>());
+  CHECK(starts_at_the_backbone<SmallBert<LoRA<2, RankStabilised, BranchDropout>>>());
   CHECK(starts_at_the_backbone<SmallBert<LoRA<3, Alpha<16>, at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut>>>());
 }
 
@@ -36,9 +37,11 @@ TEST_CASE("A is drawn Kaiming-uniform, B is zero, and both follow from the seed 
   }
 }
 
-TEST_CASE("y = x Wᵀ + (α / r) (x Aᵀ) Bᵀ") {
+namespace {
+template <class Method>
+void gives(double scale) {
   using Env = Cpu<double>;
-  using Delta = LoRA<2, Alpha<7>>::Module<Env, at::Query, 3, 4>;
+  using Delta = typename Method::template Module<Env, at::Query, 3, 4>;
   Env env{{.threads = 1}};
   Delta delta;
   randomise<Delta, Env>(delta, 1);
@@ -48,12 +51,20 @@ TEST_CASE("y = x Wᵀ + (α / r) (x Aᵀ) Bᵀ") {
   CHECK((a.rows == 2 && a.columns == 3 && b.rows == 4 && b.columns == 2));
   Tensor<Env> x(1, 3);
   for (Index i = 0; i < 3; ++i) x.data()[i] = 0.5 + static_cast<double>(i);
-  Delta::Saved<Infer> saved;
-  const Tensor<Env> y = delta.forward<Infer>(env, x.view(), saved);
+  typename Delta::template Saved<Infer> saved;
+  const Tensor<Env> y = delta.template forward<Infer>(env, x.view(), saved);
   for (Index o = 0; o < 4; ++o) {
     double sum = 0;
     for (Index r = 0; r < 2; ++r)
       for (Index i = 0; i < 3; ++i) sum += b.row(o)[r] * a.row(r)[i] * x.data()[i];
-    CHECK(y.data()[o] == doctest::Approx(3.5 * sum).epsilon(1e-12));
+    CHECK(y.data()[o] == doctest::Approx(scale * sum).epsilon(1e-12));
   }
+}
+}  // namespace
+
+TEST_CASE("s (x Aᵀ) Bᵀ: s = α / r, or α / √r") {
+  gives<LoRA<2>>(1);
+  gives<LoRA<2, Alpha<7>>>(3.5);
+  gives<LoRA<2, Alpha<7>, RankStabilised>>(7 / std::sqrt(2.0));
+  gives<LoRA<2, RankStabilised, BranchDropout>>(std::sqrt(2.0));
 }

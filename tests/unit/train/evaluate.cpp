@@ -57,4 +57,12 @@ TEST_CASE("retrieval over a collection finds what is identical first") {
   CHECK(run.of[2][0].document == 2);
   const Evaluation e = retrieval.evaluate(run, qrels, {measure::mrr(10)});
   CHECK(e.mean(measure::mrr(10)) == doctest::Approx(1.0));
+
+  // among some documents only, with the rows of the collection
+  Retrieval<Env> among(c, WordPiece("vocab.txt"), {.query_length = 8, .document_length = 8, .depth = 5, .documents = {1, 2, 19}});
+  among.index(model, env);
+  const Run few = among.search(model, env, qrels);
+  REQUIRE(few.of[2].size() == 3);
+  CHECK(few.of[2][0].document == 2);
+  for (const Candidate& d : few.of[2]) CHECK((d.document == 1 || d.document == 2 || d.document == 19));
 }

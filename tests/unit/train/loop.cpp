@@ -36,7 +36,7 @@ TEST_CASE("the loss falls, and the best epoch's weights are kept") {
   const auto mean = [&](std::size_t from) { return (r.state.losses[from] + r.state.losses[from + 1] + r.state.losses[from + 2] + r.state.losses[from + 3]) / 4; };
   CHECK(mean(12) < 0.9 * mean(0));  // the first epoch and the last
   CHECK(r.state.dev.size() == 4);
-  CHECK(r.state.best_epoch == 2);
+  CHECK(r.state.best_at == 2);
   CHECK(r.state.best == doctest::Approx(0.4));
   CHECK(r.weights == run(options()).weights);
   // the weights are those after epoch 3 of 4: not those of a run without the choice, whose last epoch moved on
@@ -64,6 +64,27 @@ TEST_CASE("a run that stops anywhere goes on to the same bits") {
     const Result rest = run(second);
     CHECK(rest.state.losses == whole.state.losses);
     CHECK(rest.state.dev == whole.state.dev);
+    CHECK(rest.weights == whole.weights);
+  }
+}
+
+TEST_CASE("evaluations between epochs: when they were, also after a stop") {
+  LoopOptions o = options(2);
+  o.evaluate_every = 3;
+  const Result whole = run(o);  // 4 steps an epoch
+  CHECK(whole.state.dev_steps == std::vector<Index>{3, 4, 6, 8});
+  CHECK(whole.state.dev.size() == 4);
+  CHECK(whole.state.dev_seconds.size() == 4);
+  REQUIRE(whole.state.norms.size() == 8);
+  for (double norm : whole.state.norms) CHECK(norm > 0);
+  for (Index stop : {3, 5, 6}) {
+    LoopOptions first = o, second = o;
+    first.stop_after = stop;
+    run(first);
+    second.resume = true;
+    const Result rest = run(second);
+    CHECK(rest.state.dev_steps == whole.state.dev_steps);
+    CHECK(rest.state.norms == whole.state.norms);
     CHECK(rest.weights == whole.weights);
   }
 }

@@ -314,6 +314,7 @@ private:
         each([&](Index first, Index last) { k.bf16_turn(own.packed, depth, n, first, last, r.here.data()); });
       } else {
         pack(r.here.data());
+        if (b.forms && env.settings().repack == 0) b.forms->idle(b.values.data, static_cast<std::size_t>(b.values.size() * size));
       }
     }
     return r;

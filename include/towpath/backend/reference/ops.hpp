@@ -142,11 +142,35 @@ struct Ops {
     });
   }
 
+  // ‖x‖, summed in double: whoever computes it once more gets the same bits
+  static T norm(const T* x, Index n) {
+    double square = 0;
+    for (Index j = 0; j < n; ++j) square += double(x[j]) * double(x[j]);
+    return static_cast<T>(std::sqrt(square));
+  }
+  // y[0,t] = ‖x[t]‖
+  template <class Env>
+  static void row_norms(Env& env, V x, W y) {
+    env.rows(x.rows, 8, [&](Index first, Index last) {
+      for (Index t = first; t < last; ++t) y.data[t] = norm(x.row(t), x.columns);
+    });
+  }
+  // y[t,j] *= g[t]
+  template <class Env>
+  static void scale_rows(Env& env, V g, W y) {
+    each(env, y.rows, y.columns, [&](Index t, Index j) { y.row(t)[j] *= g.data[t]; });
+  }
+
   // --- element by element --------------------------------------------------------------------------------------------
   // y += s x
   template <class Env>
   static void add_scaled(Env& env, T s, V x, W y) {
     each(env, x.rows, x.columns, [&](Index t, Index j) { y.row(t)[j] += s * x.row(t)[j]; });
+  }
+  // y = a / b
+  template <class Env>
+  static void divide(Env& env, V a, V b, W y) {
+    each(env, y.rows, y.columns, [&](Index t, Index j) { y.row(t)[j] = a.row(t)[j] / b.row(t)[j]; });
   }
   // y *= s
   template <class Env>

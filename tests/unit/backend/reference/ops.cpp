@@ -90,6 +90,13 @@ TEST_CASE("rows, columns and elements by hand") {
   CHECK(equal(y, {11, 0, 11, 0}));
   Ops::scale_columns(env(), x, g, s);
   CHECK(equal(s, {10, -2, 30, -4}));
+  Matrix norms(1, 2);
+  Ops::row_norms(env(), Matrix(2, 2, {3, 4, -5, 12}), norms);
+  CHECK(equal(norms, {5, 13}));
+  Ops::scale_rows(env(), norms, s);
+  CHECK(equal(s, {50, -10, 390, -52}));
+  Ops::divide(env(), x, Matrix(2, 2, {2, -1, 4, 8}), s);
+  CHECK(equal(s, {0.5, -2, 0.75, 0.5}));
   Ops::column_sums_add(env(), x, sums);
   CHECK(equal(sums, {104, 106}));
   Ops::column_dots_add(env(), x, x, dots);

@@ -1,0 +1,8 @@
+// expects: DoRA needs the frozen weight of its projection: name it before other methods at that projection
+#include "towpath/model/shapes.hpp"
+#include "towpath/model/transformer_layer.hpp"
+#include "towpath/peft/dora.hpp"
+#include "towpath/peft/full.hpp"
+
+using namespace towpath;
+static_assert(TransformerLayer<MiniLM, Tagged<"b", LoRA<4>>, DoRA<4>>::trains);
