@@ -56,7 +56,15 @@ endif()
 
 # Optional: only interop/xtensor.hpp and analysis/ include it.
 find_package(xtensor QUIET)
-set(TOWPATH_HAS_XTENSOR ${xtensor_FOUND})
+if(TARGET xtensor)
+  set(TOWPATH_HAS_XTENSOR ON)
+  if(NOT TARGET towpath::xtensor)
+    add_library(towpath::xtensor INTERFACE IMPORTED)
+    target_link_libraries(towpath::xtensor INTERFACE xtensor)
+  endif()
+else()
+  set(TOWPATH_HAS_XTENSOR OFF)
+endif()
 
 # Optional: only ir/hnsw_index.hpp includes it.
 find_path(TOWPATH_HNSWLIB_INCLUDE hnswlib/hnswlib.h)

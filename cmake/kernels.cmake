@@ -85,8 +85,8 @@ template void each_table<double>(const Machine&, void*, void (*)(void*, const Ta
 #include "towpath/data/wordpiece.hpp"
 #include "towpath/io/config.hpp"
 #include "towpath/io/safetensors.hpp"
-#include "towpath/metric/ranking.hpp"
 #include "towpath/metric/significance.hpp"
+#include "towpath/metric/trec_eval.hpp"
 ]])
   file(CONFIGURE OUTPUT ${folder}/usual.cpp @ONLY CONTENT [[
 #define TOWPATH_KERNELS

@@ -31,6 +31,9 @@ Option Options::add(const char* name, towpath::Index& to, const char* help) { re
 Option Options::add(const char* name, std::uint64_t& to, const char* help) { return added(*app_, name, to, help); }
 Option Options::add(const char* name, float& to, const char* help) { return added(*app_, name, to, help); }
 Option Options::add(const char* name, double& to, const char* help) { return added(*app_, name, to, help); }
+Option Options::add(const char* name, std::vector<std::string>& to, const char* help) {
+  return Option(*app_->add_option(name, to, help)->allow_extra_args(false));
+}
 void Options::add(const char* name, bool& to, const char* help) { app_->add_flag(name, to, help); }
 
 void Options::parse(int argc, char** argv) {

@@ -44,6 +44,7 @@ public:
   Option add(const char* name, std::uint64_t& to, const char* help);
   Option add(const char* name, float& to, const char* help);
   Option add(const char* name, double& to, const char* help);
+  Option add(const char* name, std::vector<std::string>& to, const char* help);  // one each time it is named
   void add(const char* name, bool& to, const char* help);  // true if it is named
 
   // Prints --help or what is wrong and leaves the program (0 or 2).

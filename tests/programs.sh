@@ -16,7 +16,7 @@ expect() {
 }
 number() { sed -n "s/.*\"$2\": \([0-9.e-]*\),*/\1/p" "$1" | tail -n 1; }
 
-for program in 00_world 01_retriever 02_finetune 03_encode 04_compose 07_pretrain; do expect 0 -- "$bin/$program" --help; grep -q -e --json out.txt && ok || bad "$program --help does not name --json"; done
+for program in 00_world 01_retriever 02_finetune 03_encode 04_compose 06_evaluate 07_pretrain; do expect 0 -- "$bin/$program" --help; grep -q -e --json out.txt && ok || bad "$program --help does not name --json"; done
 for program in 05_study; do expect 0 -- "$bin/$program" --help; done
 expect 0 "worst relative error" "$bin/04_compose" --json compose.json
 
@@ -27,6 +27,34 @@ expect 0 "nDCG@10" run --epochs 3 --json iaa.json --run iaa.trec
 world=$(ls -d towpath-world-*)
 awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } /nDCG@10/ { gsub(/[^0-9.]/, "", $2); v[t] = $2 } END { exit !(v[1] > v[0] + 0.02) }' iaa.json && ok || { bad "tuning did not beat zero-shot"; cat iaa.json; }
 [ "$(wc -l < iaa.trec)" -eq 25000 ] && ok || bad "the run has $(wc -l < iaa.trec) lines, not 250 queries x 100"
+
+# a run as trec_eval evaluates it, against what trec_eval 9's code says (tests/unit/metric/trec_eval.cpp)
+fixture=$(dirname "$0")/unit/metric/trec_eval
+evaluate="$bin/06_evaluate"
+expect 0 "num_q" "$evaluate" -q -m all_trec "$fixture/run" "$fixture/qrels"
+cmp -s out.txt "$fixture/all_trec" && ok || { bad "06_evaluate prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec" | head -n 5; }
+expect 0 "num_q" "$evaluate" -l 2 -q -m all_trec "$fixture/run" "$fixture/qrels"
+cmp -s out.txt "$fixture/all_trec.l2" && ok || { bad "06_evaluate -l 2 prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec.l2" | head -n 5; }
+expect 0 "is a run and .* holds judgements" "$evaluate" "$fixture/qrels" "$fixture/run"
+expect 0 "ndcg_cut_10 .*all.*0\.[0-9]" "$evaluate" -m ndcg_cut.10 -m P.5 iaa.trec "$world/qrels/test.txt" --json evaluated.json
+[ "$(number evaluated.json ndcg_cut_10 | cut -c1-6)" = "$(awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } t && /nDCG@10/ { gsub(/[^0-9.]/, "", $2); print substr($2, 1, 6) }' iaa.json)" ] && ok || bad "06_evaluate and 02_finetune disagree about nDCG@10"
+expect 1 "both are runs" "$evaluate" "$fixture/run" "$fixture/run"
+expect 1 "both hold judgements" "$evaluate" "$fixture/qrels" "$fixture/qrels"
+expect 1 "nowhere.trec" "$evaluate" nowhere.trec "$fixture/qrels"
+expect 1 "trec_eval has no measure nDCG@10" "$evaluate" -m nDCG@10 "$fixture/run" "$fixture/qrels"
+expect 1 "nothing for query q30: trec_eval 10 stops there" "$evaluate" --like trec_eval10 "$fixture/run" "$fixture/qrels"
+expect 0 "num_q .*all.*7" "$evaluate" --like trec_eval10 -c "$fixture/run" "$fixture/qrels"
+expect 2 "not in" "$evaluate" --like bm25 "$fixture/run" "$fixture/qrels"
+awk '$1 != "q0" { $5 = -$5 } { print }' "$fixture/run" > worse.trec
+expect 0 "ndcg_cut_10 .*worse.trec" "$evaluate" -m ndcg_cut.10 -m map "$fixture/run" "$fixture/qrels" --compare worse.trec --json compared.json
+grep -q '"holm"' compared.json && ok || bad "no comparison in --json"
+grep -v '^q20 ' "$fixture/run" > fewer.trec
+expect 1 "results for other queries" "$evaluate" "$fixture/run" "$fixture/qrels" --compare fewer.trec
+expect 0 "fewer.trec" "$evaluate" -c -m map "$fixture/run" "$fixture/qrels" --compare fewer.trec
+printf '1\t10\t2\n1\t11\t1\n3\t30\t4\n3\t30\t5\n' > marco.tsv
+printf '1\t0\t10\t1\n2\t0\t20\t1\n' > marco.qrels.tsv
+expect 0 "MRR @10: 0.25" "$evaluate" --like ms_marco marco.tsv marco.qrels.tsv
+grep -q "query 3 ranks passage 30 more than once" out.txt && grep -q "QueriesRanked: 2" out.txt && ok || bad "MS MARCO's script says more than that"
 
 # every method runs and trains what it says
 for method in none full bitfit lora adapter parallel prefix mam iaa-s iaa-m lora-top; do expect 0 "$method" run --method $method --budget 6.7 --epochs 1 --train-queries 64; done

@@ -65,6 +65,9 @@ bool number(std::string_view text, T& value) {
   return error == std::errc() && stop == text.data() + text.size();
 }
 
+// Nothing but white space, or a remark (trec_eval 10 skips lines that begin with #).
+inline bool says_nothing(std::string_view line) { return line.starts_with('#') || line.find_first_not_of(" \t") == std::string_view::npos; }
+
 // Calls f(query, document, grade) for each line of a qrels file. TREC's four columns (query, anything, document, grade; white
 // space between) or BEIR's three (tabs, after a header line "query-id corpus-id score").
 template <class F>
@@ -72,7 +75,7 @@ void each_judgement(Lines& lines, const F& f) {
   std::vector<std::string_view> fields;
   bool first = true, beir = false;
   for (std::string_view line; lines.next(line);) {
-    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
+    if (says_nothing(line)) continue;
     split(line, fields, true);
     if (first) {
       first = false;
@@ -92,7 +95,7 @@ template <class F>
 void each_candidate(Lines& lines, std::string& tag, const F& f) {
   std::vector<std::string_view> fields;
   for (std::string_view line; lines.next(line);) {
-    if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
+    if (says_nothing(line)) continue;
     split(line, fields, true);
     Candidate c{};
     if (fields.size() != 6 || !number(fields[3], c.rank) || !number(fields[4], c.score) || !std::isfinite(c.score))
@@ -214,6 +217,29 @@ inline WithIds<Run> read_run(const std::string& path) {
   all.rows = detail::run(path, 0, [&](std::string_view s) { return all.queries.add(s).first; },
                          [&](std::string_view s) { return all.documents.add(s).first; }, [&](Index r) { return all.queries[r]; },
                          [&](Index r) { return all.documents[r]; });
+  return all;
+}
+
+// A line of a ranking that states ranks and no scores.
+struct StatedRank {
+  std::string query, document;
+  Index rank;
+};
+// Reads a ranking as MS MARCO's script takes it, plain or gzip: "query document rank", or the six columns of a run, whose scores are then
+// not looked at. Nothing is checked but the form of the lines, since the script scores whatever it is given (metric/ms_marco.hpp).
+inline std::vector<StatedRank> read_ranks(const std::string& path) {
+  Lines lines{path};
+  std::vector<StatedRank> all;
+  std::vector<std::string_view> fields;
+  for (std::string_view line; lines.next(line);) {
+    if (detail::says_nothing(line)) continue;
+    detail::split(line, fields, true);
+    const bool run = fields.size() == 6;
+    Index rank = 0;
+    if ((!run && fields.size() != 3) || !detail::number(fields[run ? 3 : 2], rank))
+      lines.malformed(line, "query document rank, or query Q0 document rank score tag", "rank is a whole number");
+    all.push_back({std::string(fields[0]), std::string(fields[run ? 2 : 1]), rank});
+  }
   return all;
 }
 

@@ -19,14 +19,17 @@ namespace towpath {
 
 // Measures of a ranking, with the meaning that trec_eval gives them (usnistgov/trec_eval, m_*.c), each in [0, 1].
 //
-// One query at a time, and ids do not matter: `ranked` holds the grades of the documents that were returned, best first (0 for
-// one that nobody judged), `judged` the grades of all documents judged for the query, returned or not. A document is relevant
+// One query at a time, and ids do not matter: `ranked` holds the grades of the documents that were returned, best first (0, or
+// `unpooled`, for one that nobody judged), `judged` the grades of all documents judged for the query, returned or not. A document is relevant
 // from grade `level` on, but never below 1. `cut` looks at so many ranks only; a list that is shorter is as if padded with
 // documents of no use. Where a query has no relevant document, every measure is 0.
 
 inline constexpr Index whole_list = std::numeric_limits<Index>::max();
 
 using Grades = std::span<const Index>;
+
+// What evaluate() gives a document that the judgements do not name, to tell it from one that was looked at. Worth as much as 0.
+inline constexpr Index unpooled = std::numeric_limits<Index>::min();
 
 namespace detail {
 inline bool relevant(Index grade, Index level) { return grade >= level && grade >= 1; }
@@ -191,7 +194,16 @@ struct Protocol {
   topics mean_over = topics::judged_and_run;
   Index level = 1;                 // the least grade that counts as relevant
   bool skip_query_itself = false;  // BEIR drops a document that has the query's own id
+  Index most = whole_list;         // only so many ranks of a run are there (trec_eval -M)
+  bool judged_only = false;        // drop documents that were not judged, or with a grade below 0 (trec_eval -J)
 };
+
+// Protocols by the name of the program that has them. The script of MS MARCO goes by stated ranks: metric/ms_marco.hpp.
+namespace protocol {
+inline constexpr Protocol trec_eval9{};
+inline constexpr Protocol trec_eval10{.compare = scores::float64};
+inline constexpr Protocol beir{.skip_query_itself = true};
+}  // namespace protocol
 
 // Values of every measure for every query (in the order in which the judgements first name them), for means and for tests of
 // significance, which pair two systems query by query.
@@ -225,11 +237,10 @@ inline double compared(double score, const Protocol& p) {
   return p.compare == scores::float32 ? static_cast<double>(static_cast<float>(score)) : score;
 }
 
-// One query: puts its results in order, grades them and adds a column. id(document) is the string that decides ties,
-// grade(document) its grade, 0 if nobody judged it.
+// One query: puts its results in order and grades them. id(document) is the string that decides ties, grade(document) its grade.
 template <class Document, class Id, class Grade>
-void evaluate_query(Evaluation& e, const Protocol& p, std::string_view query, std::vector<Scored<Document>>& results,
-                    Grades judged, const Id& id, const Grade& grade) {
+std::vector<Index> ranked_grades(const Protocol& p, std::string_view query, std::vector<Scored<Document>>& results, const Id& id,
+                                 const Grade& grade) {
   const auto unusable = [&](const std::string& why, const char* fix) {
     fail("cannot evaluate query " + std::string(query), why, fix);
   };
@@ -250,25 +261,20 @@ void evaluate_query(Evaluation& e, const Protocol& p, std::string_view query, st
   std::vector<Index> ranked;
   for (const auto& r : results)
     if (!p.skip_query_itself || std::string_view(id(r.document)) != query) ranked.push_back(grade(r.document));
-  e.queries.emplace_back(query);
-  for (std::size_t m = 0; m < e.measures.size(); ++m) e.values[m].push_back(e.measures[m](ranked, judged, p.level));
+  if (static_cast<Index>(ranked.size()) > p.most) ranked.resize(static_cast<std::size_t>(std::max(p.most, Index{0})));
+  if (p.judged_only) std::erase_if(ranked, [](Index g) { return g < 0; });
+  return ranked;
 }
 
-}  // namespace detail
-
-// Evaluates a run against judgements, both by the ids in their records. Results: a container of things with `query`,
-// `document` (strings) and `score`, in any order; a rank column plays no part. Judgements: of things with `query`, `document`
-// and `grade`. Fails on a document that a query's run or judgements name twice and on a score that is not a number, since no
-// order would be right.
-template <class Results, class Judgements>
-Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Measure> measures,
-                    const Protocol& protocol = {}) {
+// f(query, ranked, judged) for each query that a mean goes over. Records:
+template <class Results, class Judgements, class F>
+void each_query(const Protocol& protocol, const F& f, const Results& run, const Judgements& qrels) {
   using Text = std::string_view;
   struct Topic {
     Text id;
     std::unordered_map<Text, Index> grades;
     std::vector<Index> judged;
-    std::vector<detail::Scored<Text>> results;
+    std::vector<Scored<Text>> results;
   };
   std::vector<Topic> queries;
   std::unordered_map<Text, std::size_t> place;
@@ -283,29 +289,21 @@ Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Mea
   }
   for (const auto& r : run)
     if (const auto at = place.find(Text(r.query)); at != place.end())
-      queries[at->second].results.push_back(
-          {Text(r.document), detail::compared(static_cast<double>(r.score), protocol)});
-
-  Evaluation e{std::move(measures), {}, {}};
-  e.values.resize(e.measures.size());
+      queries[at->second].results.push_back({Text(r.document), compared(static_cast<double>(r.score), protocol)});
   for (Topic& q : queries)
     if (protocol.mean_over == topics::judged || !q.results.empty())
-      detail::evaluate_query(
-          e, protocol, q.id, q.results, q.judged, [](Text d) { return d; },
-          [&](Text d) {
-            const auto at = q.grades.find(d);
-            return at == q.grades.end() ? Index{0} : at->second;
-          });
-  return e;
+      f(q.id, ranked_grades(protocol, q.id, q.results, [](Text d) { return d; },
+                            [&](Text d) {
+                              const auto at = q.grades.find(d);
+                              return at == q.grades.end() ? unpooled : at->second;
+                            }),
+        q.judged);
 }
 
-// The same where queries and documents are rows: run.of[q] holds things with `document` and `score`, qrels.of[q] with
-// `document` and `grade`; query_ids and document_ids give the string of a row (data/trec.hpp reads such a pair).
-template <class Rows, class JudgedRows, class QueryIds, class DocumentIds>
-Evaluation evaluate(const Rows& run, const JudgedRows& qrels, const QueryIds& query_ids,
-                    const DocumentIds& document_ids, std::vector<Measure> measures, const Protocol& protocol = {}) {
-  Evaluation e{std::move(measures), {}, {}};
-  e.values.resize(e.measures.size());
+// Rows with the string of each:
+template <class Rows, class JudgedRows, class QueryIds, class DocumentIds, class F>
+void each_query(const Protocol& protocol, const F& f, const Rows& run, const JudgedRows& qrels, const QueryIds& query_ids,
+                const DocumentIds& document_ids) {
   for (std::size_t q = 0; q < qrels.of.size(); ++q) {
     std::unordered_map<Index, Index> grades;
     std::vector<Index> judged;
@@ -313,32 +311,29 @@ Evaluation evaluate(const Rows& run, const JudgedRows& qrels, const QueryIds& qu
       grades.emplace(j.document, j.grade);
       judged.push_back(j.grade);
     }
-    std::vector<detail::Scored<Index>> results;
+    std::vector<Scored<Index>> results;
     if (q < run.of.size())
-      for (const auto& r : run.of[q])
-        results.push_back({r.document, detail::compared(static_cast<double>(r.score), protocol)});
+      for (const auto& r : run.of[q]) results.push_back({r.document, compared(static_cast<double>(r.score), protocol)});
     if (judged.empty() || (protocol.mean_over == topics::judged_and_run && results.empty())) continue;
-    detail::evaluate_query(
-        e, protocol, query_ids[static_cast<Index>(q)], results, judged, [&](Index d) { return document_ids[d]; },
-        [&](Index d) {
-          const auto at = grades.find(d);
-          return at == grades.end() ? Index{0} : at->second;
-        });
+    const auto query = std::string_view(query_ids[static_cast<Index>(q)]);
+    f(query, ranked_grades(protocol, query, results, [&](Index d) { return document_ids[d]; },
+                           [&](Index d) {
+                             const auto at = grades.find(d);
+                             return at == grades.end() ? unpooled : at->second;
+                           }),
+      judged);
   }
-  return e;
 }
 
-// The same for two files that were read by themselves, each with the ids found in it:
-//   evaluate(read_run("bm25.trec.gz"), read_qrels("test.txt"), {measure::ndcg(10)})
-template <class FileRun, class FileQrels>
+// Two files, each with the ids found in it:
+template <class FileRun, class FileQrels, class F>
 requires requires(const FileRun& r, const FileQrels& q) {
   r.rows.of;
   r.queries;
   q.rows.of;
   q.documents;
 }
-Evaluation evaluate(const FileRun& run, const FileQrels& qrels, std::vector<Measure> measures,
-                    const Protocol& protocol = {}) {
+void each_query(const Protocol& protocol, const F& f, const FileRun& run, const FileQrels& qrels) {
   // The run's rows as those of the judgements; a document that nobody judged keeps its id, behind all that were.
   using Row = typename std::remove_cvref_t<decltype(run.rows.of)>::value_type;
   struct {
@@ -361,7 +356,43 @@ Evaluation evaluate(const FileRun& run, const FileQrels& qrels, std::vector<Meas
     Index judged;
     std::string_view operator[](Index d) const { return d < judged ? qrels.documents[d] : run.documents[d - judged]; }
   } const documents{qrels, run, judged};
-  return evaluate(rows, qrels.rows, qrels.queries, documents, std::move(measures), protocol);
+  each_query(protocol, f, rows, qrels.rows, qrels.queries, documents);
+}
+
+template <class... Sources>
+Evaluation evaluated(std::vector<Measure> measures, const Protocol& protocol, const Sources&... sources) {
+  Evaluation e{std::move(measures), {}, {}};
+  e.values.resize(e.measures.size());
+  each_query(
+      protocol,
+      [&](std::string_view query, Grades ranked, Grades judged) {
+        e.queries.emplace_back(query);
+        for (std::size_t m = 0; m < e.measures.size(); ++m) e.values[m].push_back(e.measures[m](ranked, judged, protocol.level));
+      },
+      sources...);
+  return e;
+}
+
+}  // namespace detail
+
+// Evaluates a run against judgements, both by the ids in their records. Results: a container of things with `query`,
+// `document` (strings) and `score`, in any order; a rank column plays no part. Judgements: of things with `query`, `document`
+// and `grade`. Or two files that were read by themselves, each with the ids found in it:
+//   evaluate(read_run("bm25.trec.gz"), read_qrels("test.txt"), {measure::ndcg(10)})
+// Fails on a document that a query's run or judgements name twice and on a score that is not a number, since no order would be
+// right.
+template <class Results, class Judgements>
+Evaluation evaluate(const Results& run, const Judgements& qrels, std::vector<Measure> measures,
+                    const Protocol& protocol = {}) {
+  return detail::evaluated(std::move(measures), protocol, run, qrels);
+}
+
+// The same where queries and documents are rows: run.of[q] holds things with `document` and `score`, qrels.of[q] with
+// `document` and `grade`; query_ids and document_ids give the string of a row (data/trec.hpp reads such a pair).
+template <class Rows, class JudgedRows, class QueryIds, class DocumentIds>
+Evaluation evaluate(const Rows& run, const JudgedRows& qrels, const QueryIds& query_ids,
+                    const DocumentIds& document_ids, std::vector<Measure> measures, const Protocol& protocol = {}) {
+  return detail::evaluated(std::move(measures), protocol, run, qrels, query_ids, document_ids);
 }
 
 #ifndef TOWPATH_ELSEWHERE

@@ -74,6 +74,21 @@ TEST_CASE("runs") {
   CHECK(says(of("q Q0 d 1 2 t\nq Q0 d 2 1 t\n"), {"query \"q\" has document \"d\" twice"}));
 }
 
+TEST_CASE("rankings that state ranks alone, and remarks") {
+  Scratch s;
+  const auto ranks = read_ranks(s.write("ranks.tsv", "7\t12\t1\n# a remark\n\n7\t13\t2\n8\t-\t-3\n"));
+  REQUIRE(ranks.size() == 3);
+  CHECK(ranks[1].query == "7");
+  CHECK(ranks[1].document == "13");
+  CHECK(ranks[2].rank == -3);
+  const auto run = s.write("run.trec", "# a remark\nq Q0 d 4 0.5 tag\n"), qrels = s.write("qrels.txt", "# a remark\nq 0 d 1\n");
+  CHECK(read_ranks(run).at(0).document == "d");
+  CHECK(read_ranks(run).at(0).rank == 4);
+  CHECK(read_run(run).rows.pairs == 1);
+  CHECK(read_qrels(qrels).rows.pairs == 1);
+  CHECK(says(complaint([&] { read_ranks(qrels); }), {"qrels.txt:2: found \"q 0 d 1\": expected query document rank"}));
+}
+
 TEST_CASE("a run that was written is read back in its order") {
   Scratch s;
   const auto path = s.path("out.trec");
