@@ -155,8 +155,8 @@ struct Ops : cpu::Ops<float, Frozen> {
   static bool theirs(const Env& env, Index outputs, Index inputs) {
     const auto& k = env.kernels();
     if (std::min(outputs, inputs) < 64) return false;
-    if (Base::rounds(env)) return std::string_view(k.name) == "amx" && outputs >= 2 * inputs;
-    return !k.split_product && std::string_view(k.name).starts_with("avx512") && outputs >= inputs;
+    const std::string_view name = k.name;
+    return outputs >= inputs && (Base::rounds(env) ? name == "amx" : name.starts_with("avx512") && !k.split_product);
   }
 
 private:
@@ -233,7 +233,7 @@ private:
   template <class Env>
   static void twice(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, bool across, W y,
                     const Finish<float>& finish) {
-    if (y.rows == 0 || (!theirs(env, b, across) && !theirs(env, c, across)))
+    if (y.rows == 0 || !Base::rounds(env) || (!theirs(env, b, across) && !theirs(env, c, across)))
       return across ? Base::nn_nn(env, a, b, inner, c, y, finish) : Base::nt_nt(env, a, b, inner, c, y, finish);
     const Index block = block_of(y.rows), between = across ? b.values.columns : b.values.rows;
     const auto first = right(env, b, across, y.rows, block, a.stride, between), second = right(env, c, across, y.rows, block, between, y.stride);
@@ -249,6 +249,15 @@ private:
 
 }  // namespace onednn
 
+// Cpu<float> (OneDnn<>) or Cpu<float, bf16> (OneDnn<bf16>), but where oneDNN measured better it multiplies by frozen weights:
+//   weights in bf16    on AMX, matrices with at least as many outputs as inputs
+//   weights in float   on AVX-512 without AMX (forced, or not there), the same matrices, but not where two products follow each other in the cache
+//                      (op::nt_nt, op::nn_nn); with AMX products by parts are faster
+// The rule asks for the weight's shape, its type and the kernels at hand, never for the number of rows. Everything else is Cpu's. On AMX its sums in bf16
+// have been the same to the last bit; in float they differ in the last places. Rows are cut as Cpu cuts them and each piece is computed
+// on one thread of the environment, so results do not depend on the number of threads. A weight keeps oneDNN's order, once for each orientation asked
+// for, whatever Settings::repack says: memory that Cpu does not need. oneDNN allocates a few small things in each product, so a steady step is
+// not free of that. What oneDNN refuses comes as dnnl::error. bench/RESULTS.md says what a step gains.
 template <class Frozen = float>
 class OneDnn : public Environment<float, onednn::Ops<Frozen>> {
 public:
