@@ -93,12 +93,7 @@ __attribute__((target("avx512f"))) float sum512(const float* p, Index n) {
   return all;
 }
 __attribute__((target("amx-tile,amx-int8"))) double tiles_of_bytes(std::int64_t rounds) {
-  struct alignas(64) {
-    std::uint8_t palette = 1, start = 0, none[14] = {};
-    std::uint16_t columns[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-  } config;
-  asm volatile("ldtilecfg %0" ::"m"(config));
+  const cpu::tiles::Ready ready;
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -113,7 +108,6 @@ __attribute__((target("amx-tile,amx-int8"))) double tiles_of_bytes(std::int64_t 
     _tile_dpbsud(2, 5, 6);
     _tile_dpbsud(3, 5, 7);
   }
-  _tile_release();
   return 4.0 * 16 * 16 * 64 * 2 * static_cast<double>(rounds);
 }
 #endif
@@ -166,10 +160,9 @@ double peak(Index threads, double (*f)(std::int64_t)) {
 template <class Storage>
 double multiplying(Index threads) {
 #if defined(__x86_64__)
-  const compare::Has cpu = compare::has();
-  if (!std::is_same_v<Storage, float> && cpu.amx && kernels::Machine::find().amx)
-    return peak(threads, std::is_same_v<Storage, bf16> ? compare::amx : tiles_of_bytes);
-  return peak(threads, cpu.fma512 ? compare::fma512 : compare::fma256);
+  const auto machine = kernels::Machine::find();
+  if (!std::is_same_v<Storage, float> && machine.amx) return peak(threads, std::is_same_v<Storage, bf16> ? compare::amx : tiles_of_bytes);
+  return peak(threads, machine.avx512 ? compare::fma512 : compare::fma256);
 #else
   static_cast<void>(threads);
   return 1e18;  // no peak was written for this machine: memory is the floor

@@ -125,7 +125,7 @@ int run(int argc, char** argv) {
   options.add("--methods", methods, "which, with commas between");
   options.add("--budgets", budgets, "sizes in per cent of the backbone: 0.5, 6.7");
   options.add("--seeds", seeds, "runs of each setting").positive();
-  options.add("--rates", rates, "learning rates to choose from on dev, with commas between (default: a short grid for each method)").without_default();
+  options.add("--rates", rates, "learning rates to choose from on dev, with commas between (default: a short grid for each method, which goes on where the best is at its edge)").without_default();
   options.add("--out", out, "the folder of the study").required();
   options.add("--train-queries", s.train_queries, "train on a fixed sample of so many queries (0: all)").not_negative();
   options.add("--dev-queries", s.dev_queries, "the same for dev").not_negative();
@@ -168,9 +168,12 @@ int run(int argc, char** argv) {
   agree(out, s);
 
   if (!only_report) {
-    const std::vector<Task> grid = plan.grid();
-    Crew(jobs, quiet, plan.lines.size() * static_cast<std::size_t>(seeds)).all(grid);
+    const std::size_t later = plan.lines.size() * static_cast<std::size_t>(seeds);
+    Crew(jobs, quiet, later).all(plan.grid());
+    for (int more = 0; more < 2 && rates.empty() && plan.extend(); ++more) Crew(jobs, quiet, later).all(plan.grid());
     Crew(jobs, quiet, 0).all(plan.chosen());
+  } else {
+    plan.take_up();
   }
   write_report(plan);
   std::printf("%s/report.md\n%s/report.html\n", out.c_str(), out.c_str());

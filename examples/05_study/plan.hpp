@@ -99,6 +99,36 @@ struct Plan {
         for (double rate : l.rates) all.push_back(task(l, rate, 1));
     return all;
   }
+  // Where the best of a grid is at its edge the grid says little: it goes on by the same factor. Whether some line's did.
+  bool extend() {
+    bool some = false;
+    for (Line& l : lines) {
+      std::sort(l.rates.begin(), l.rates.end());
+      const std::size_t n = l.rates.size();
+      if (n < 2) continue;
+      const double best = rate(l);
+      double next = 0;
+      if (best == l.rates.back()) next = best * best / l.rates[n - 2];
+      else if (best == l.rates.front()) next = best * best / l.rates[1];
+      if (next == 0) continue;
+      l.rates.push_back(std::stod(short_number(next)));
+      some = true;
+    }
+    return some;
+  }
+  // For a report alone: as far as the grids went.
+  void take_up() {
+    for (int more = 0; more < 2; ++more) {
+      const std::vector<Line> before = lines;
+      if (!extend()) return;
+      for (std::size_t i = 0; i < lines.size(); ++i)
+        for (double r : lines[i].rates)
+          if (!there(task(lines[i], r, 1).folder + "/run.json")) {
+            lines[i] = before[i];
+            break;
+          }
+    }
+  }
   // The rate with the best dev metric (the first of equal ones); 0 where some of the grid is missing.
   double rate(const Line& l) const {
     if (l.rates.size() == 1) return l.rates[0];

@@ -10,12 +10,40 @@
 #include "towpath/backend/cpu/simd.hpp"
 
 #include <algorithm>
+#include <cstdint>
+
+#if defined(__x86_64__)
+namespace towpath {
+inline namespace TOWPATH_ISA {
+namespace cpu {
+namespace tiles {
+
+// The shape of every tile register: 16 rows of 64 bytes. Tiles are ready to use while one of these is alive. Known without AMX, too, for functions
+// that are compiled for it one by one (on a machine that has it: kernels::Machine).
+struct Ready {
+  Ready() {
+    struct alignas(64) {
+      std::uint8_t palette = 1, start = 0, reserved[14] = {};
+      std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+    } const configuration;
+    asm volatile("ldtilecfg %0" ::"m"(configuration));
+  }
+  ~Ready() { asm volatile("tilerelease"); }
+  Ready(const Ready&) = delete;
+  Ready& operator=(const Ready&) = delete;
+};
+
+}  // namespace tiles
+}  // namespace cpu
+}  // namespace TOWPATH_ISA
+}  // namespace towpath
+#endif
 
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__)
 #define TOWPATH_HAS_AMX 1
 
 #include <bit>
-#include <cstdint>
 #include <cstring>
 #include <immintrin.h>
 
@@ -34,21 +62,6 @@ template <Index parts>
 Index numbers(Index n, Index k) {
   return sides(n) * depths(k) * parts * size;
 }
-
-// The shape of every tile register: 16 rows of 64 bytes. Tiles are ready to use while one of these is alive.
-struct Ready {
-  Ready() {
-    struct alignas(64) {
-      std::uint8_t palette = 1, start = 0, reserved[14] = {};
-      std::uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } const configuration;
-    asm volatile("ldtilecfg %0" ::"m"(configuration));
-  }
-  ~Ready() { _tile_release(); }
-  Ready(const Ready&) = delete;
-  Ready& operator=(const Ready&) = delete;
-};
 
 // The first n of 16 lanes.
 inline __mmask16 lanes(Index n) { return n >= 16 ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }

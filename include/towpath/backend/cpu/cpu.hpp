@@ -213,7 +213,7 @@ struct Ops : reference::Ops<T> {
     });
   }
 
-private:
+protected:  // for environments that replace some of this
   static constexpr Index size = static_cast<Index>(sizeof(T));
 
   template <class Env>
