@@ -392,7 +392,7 @@ void write_report(const Plan& plan) {
     if (!r.tested() || r.line.method == "none") continue;
     const auto rows_of = [&](Numbers Trained::*what) {
       const std::size_t n = r.seeds.size(), length = (r.seeds[0].*what).size();
-      xt::xtensor<double, 2> all({n, length});
+      auto all = xt::xtensor<double, 2>::from_shape({n, length});
       for (std::size_t k = 0; k < n; ++k)
         for (std::size_t i = 0; i < length; ++i) all(k, i) = (r.seeds[k].*what)[i];
       return all;

@@ -6,11 +6,11 @@
 namespace towpath {
 
 // Under a ratio of whole numbers: the denominator, or its root.
-enum class Below { number, root };
+enum class Divisor { number, root };
 
 // Scaled<M, numerator, denominator>: y = (numerator / denominator) M(x); with Below::root, (numerator / √denominator) M(x). Whole numbers,
 // since C++20 on every compiler we support has no floating template arguments.
-template <class M, Index numerator, Index denominator = 1, Below below = Below::number>
+template <class M, Index numerator, Index denominator = 1, Divisor of = Divisor::number>
 struct Scaled {
   static constexpr bool trains = M::trains;
 
@@ -22,7 +22,7 @@ struct Scaled {
     template <class Pass>
     using Saved = typename Base::template Saved<Pass>;
     static constexpr Scalar divisor = static_cast<Scalar>(denominator);
-    static constexpr Scalar factor = static_cast<Scalar>(numerator) / (below == Below::root ? start::root(divisor) : divisor);
+    static constexpr Scalar factor = static_cast<Scalar>(numerator) / (of == Divisor::root ? start::root(divisor) : divisor);
 
     template <class Pass, Rows<Env> X>
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
