@@ -65,7 +65,7 @@ LossSurface loss_surface(Net& model, const Loss& loss, const SurfaceOptions& opt
   const auto centre = trained.weights();
   const std::array<std::vector<double>, 2> d{random_direction(trained, options.seed, 0), random_direction(trained, options.seed, 1)};
   const auto n = static_cast<std::size_t>(options.points);
-  LossSurface surface{xt::xtensor<double, 1>({n}), xt::xtensor<double, 2>({n, n})};
+  LossSurface surface{xt::xtensor<double, 1>::from_shape({n}), xt::xtensor<double, 2>::from_shape({n, n})};
   for (std::size_t i = 0; i < n; ++i)  // so that the middle of an odd number is 0 and not nearly
     surface.along(i) = options.reach * (2 * static_cast<double>(i) - static_cast<double>(n - 1)) / static_cast<double>(n - 1);
   std::vector<Scalar> there(centre.size());

@@ -25,8 +25,7 @@ template <class T>
 auto xtensor(BasicView<T> v) {
   const std::array<std::size_t, 2> shape{static_cast<std::size_t>(v.rows), static_cast<std::size_t>(v.columns)};
   const std::array<std::ptrdiff_t, 2> strides{v.rows > 1 ? v.stride : 0, v.columns > 1 ? 1 : 0};  // 0 is xtensor's way to say: one only
-  const Index last = v.rows > 0 ? (v.rows - 1) * v.stride + v.columns : 0;
-  return xt::adapt(v.data, static_cast<std::size_t>(last), xt::no_ownership(), shape, strides);
+  return xt::adapt(v.data, static_cast<std::size_t>(v.size()), xt::no_ownership(), shape, strides);
 }
 template <class Env>
 auto xtensor(const Tensor<Env>& t) {

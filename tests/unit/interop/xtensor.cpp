@@ -78,7 +78,7 @@ TEST_CASE("an array is a view of the same memory") {
 }
 
 TEST_CASE("arrays to .npy files and back") {
-  xt::xtensor<double, 3> a({2, 3, 4});
+  auto a = xt::xtensor<double, 3>::from_shape({2, 3, 4});
   for (std::size_t i = 0; i < a.size(); ++i) a.data()[i] = 0.5 * static_cast<double>(i);
   write_npy("xtensor.npy", a);
   const auto b = xtensor<double, 3>(Npy("xtensor.npy"));

@@ -187,10 +187,10 @@ TEST_CASE("which queries count, and which version stops") {
   CHECK(complete.lines_of(0) == "num_rel               \t10\t2\nrecip_rank            \t10\t0.0000\n");
   CHECK(said([&] { trec_eval(measures, {.version = TrecVersion::v10}, "id", run, qrels); }) ==
         "the run has nothing for query 10: trec_eval 10 stops there. Ask for the complete mean (-c), where such a query counts as 0");
-  CHECK(trec_eval(measures, {.version = TrecVersion::v10, .complete = true}, "id", run, qrels).values[2] == std::vector<double>{0, 0.5, 1});
+  CHECK(trec_eval(measures, {.version = TrecVersion::v10, .complete = true}, "id", run, qrels).values[3] == std::vector<double>{0, 0.5, 1});
 
-  CHECK(trec_eval(measures, {.most = 1}, "id", run, qrels).values[2] == std::vector<double>{0, 1});         // -M
-  CHECK(trec_eval(measures, {.judged_only = true}, "id", run, qrels).values[2] == std::vector<double>{1, 1});  // -J
+  CHECK(trec_eval(measures, {.most = 1}, "id", run, qrels).values[3] == std::vector<double>{0, 1});         // -M
+  CHECK(trec_eval(measures, {.judged_only = true}, "id", run, qrels).values[3] == std::vector<double>{1, 1});  // -J
 }
 
 // The same script's lines(qrels, run, "made-up", each=False) with the judgements of TREC DL 2020 and the run made here.
