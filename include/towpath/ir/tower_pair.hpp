@@ -3,11 +3,13 @@
 #include "towpath/autodiff/visit.hpp"
 #include "towpath/model/bert.hpp"
 #include "towpath/model/transformer_layer.hpp"
+#include "towpath/nn/attention.hpp"
 #include "towpath/nn/rehearse.hpp"
 #include "towpath/nn/segments.hpp"
 #include "towpath/peft/method.hpp"
 
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 namespace towpath {
@@ -20,65 +22,119 @@ struct PerSide {};
 
 namespace detail {
 
-// A method of which there are two, one for queries and one for passages. Which of them acts is what the environment says is being read.
-// Names: the module's whole name with "query." or "passage." in front.
+// Two of a module, one for queries and one for passages. Which of them acts is what the environment says is being read. Names: the
+// module's whole name with "query." or "passage." in front.
+template <class One, class Env>
+struct Twice {
+  static constexpr bool trains = One::trains;
+  One query, passage;
+
+  struct Grads {
+    [[no_unique_address]] typename One::Grads query;
+    [[no_unique_address]] typename One::Grads passage;
+  };
+  const One& acting(const Env& env) const { return env.side() == Side::query ? query : passage; }
+  static auto& acting(const Env& env, Grads& g) { return env.side() == Side::query ? g.query : g.passage; }
+
+  template <class F, class... Ms>
+  static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
+    One::visit(In<F>{f, "query"}, at, ms.query...);
+    One::visit(In<F>{f, "passage"}, at, ms.passage...);
+  }
+
+private:
+  template <class F>
+  struct In {
+    F& f;
+    const char* side;
+    template <class Tag, class... Leaves>
+    constexpr void operator()(const Path& at, Tag tag, Leaves&... leaves) const {
+      f(Path{side} / at.view(), tag, leaves...);
+    }
+  };
+};
+
+// Of what takes rows and gives rows.
+template <class One, class Env>
+struct TwoModules : Twice<One, Env> {
+  using typename Twice<One, Env>::Grads;
+  static constexpr bool across = looks_across<One>;
+  template <class Pass>
+  using Saved = typename One::template Saved<Pass>;
+  template <class Pass>
+  static constexpr bool uses_input = One::template uses_input<Pass>;
+
+  template <class Pass, Rows<Env> X>
+  Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, const op::FinishOf<Env>& finish = {}) const {
+    return forward_to<Pass>(this->acting(env), env, x, saved, finish);
+  }
+  template <class Pass, Rows<Env> X>
+  InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
+                                    const op::FinishOf<Env>& finish = {}) const {
+    return backward_to<Pass>(this->acting(env), env, dy, x, saved, this->acting(env, g), finish);
+  }
+};
+
+// Of prefixes: the attention sees one that is made, [P_k, P_v] [l, 2 H], of whatever acts.
+template <class One, class Env>
+struct TwoPrefixes : Twice<One, Env> {
+  using typename Twice<One, Env>::Grads;
+  static constexpr bool made = true;
+  template <class Pass>
+  struct Saved : SavedPrefix<One, Pass> {};
+
+  template <class Pass>
+  Tensor<Env> forward(Env& env, Saved<Pass>& saved) const {
+    const One& one = this->acting(env);
+    if constexpr (MadePrefix<One>) {
+      return one.template forward<Pass>(env, saved);
+    } else {
+      const View<Env> k = one.keys(), v = one.values();
+      auto table = env.template take<Env>(k.rows, 2 * k.columns);
+      Env::Ops::copy(env, k, table.writable().column_block(0, k.columns));
+      Env::Ops::copy(env, v, table.writable().column_block(k.columns, k.columns));
+      return table;
+    }
+  }
+  template <class Pass>
+  void backward(Env& env, View<Env> dtable, Saved<Pass>& saved, Grads& g) const {
+    auto& acting = this->acting(env, g);
+    if constexpr (MadePrefix<One>) {
+      this->acting(env).template backward<Pass>(env, dtable, saved, acting);
+    } else {
+      const Index width = dtable.columns / 2;
+      op::add<Env>(env, dtable.column_block(0, width), One::keys(acting));
+      op::add<Env>(env, dtable.column_block(width, width), One::values(acting));
+    }
+  }
+};
+
+// A method of which there are two.
 template <class M>
 struct Sided {
   using family = Sided<typename FamilyOf<M>::type>;
   using sites = typename M::sites;
+  template <class Env, class Site, class One>
+  using Two = std::conditional_t<Site::rule == at::Rule::owner, TwoPrefixes<One, Env>, TwoModules<One, Env>>;
   template <class Env, class Site, Index... widths>
-  struct Module {
-    using One = typename M::template Module<Env, Site, widths...>;
-    static constexpr bool trains = One::trains, across = looks_across<One>;
-    One query, passage;
-
-    struct Grads {
-      [[no_unique_address]] typename One::Grads query;
-      [[no_unique_address]] typename One::Grads passage;
-    };
-    template <class Pass>
-    using Saved = typename One::template Saved<Pass>;
-    template <class Pass>
-    static constexpr bool uses_input = One::template uses_input<Pass>;
-
-    template <class Pass, Rows<Env> X>
-    Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved, const op::FinishOf<Env>& finish = {}) const {
-      return forward_to<Pass>(env.side() == Side::query ? query : passage, env, x, saved, finish);
-    }
-    template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
-                                      const op::FinishOf<Env>& finish = {}) const {
-      const bool first = env.side() == Side::query;
-      return backward_to<Pass>(first ? query : passage, env, dy, x, saved, first ? g.query : g.passage, finish);
-    }
-    template <class F, class... Ms>
-    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
-      One::visit(In<F>{f, "query"}, at, ms.query...);
-      One::visit(In<F>{f, "passage"}, at, ms.passage...);
-    }
-
-  private:
-    template <class F>
-    struct In {
-      F& f;
-      const char* side;
-      template <class Tag, class... Leaves>
-      constexpr void operator()(const Path& at, Tag tag, Leaves&... leaves) const {
-        f(Path{side} / at.view(), tag, leaves...);
-      }
-    };
-  };
+  struct Module : Two<Env, Site, typename M::template Module<Env, Site, widths...>> {};
 };
 
 template <class... S>
 consteval bool have_modules(List<S...>) {
-  return ((S::rule != at::Rule::leaves && S::rule != at::Rule::owner) && ...);
+  return ((S::rule != at::Rule::leaves) && ...);
 }
+template <template <class, class> class>
+struct AnyJoin;
 template <class M>
 consteval bool check_sided() {
-  static_assert(have_modules(typename M::sites::list{}),
-                "[towpath] PerSide: this method has no module of its own to be there twice (it makes the one backbone's "
-                "weights train, or owns the attention's keys and values): put it into Shared");
+  static_assert(
+      have_modules(typename M::sites::list{}),
+      "[towpath] PerSide: this method has no module of its own to be there twice, it makes the one backbone's "
+      "weights train: put it into Shared");
+  static_assert(
+      !requires { typename AnyJoin<M::template Join>; },
+      "[towpath] PerSide: this method is joined to the backbone's own projection, as DoRA is: put it into Shared");
   return true;
 }
 
@@ -126,10 +182,10 @@ Tensor<Env> end_to_end(Env& env, const Tensor<Env>& a, const Tensor<Env>& b) {
 // those in PerSide are there twice, each trained on its own side. The backbone is in memory once.
 //   using Pair = TowerPair<Bert<MiniLM, Repeat<6, TransformerLayer<MiniLM>>>, Shared<LoRA<16, at::Query>>, PerSide<LoRA<16, at::Value>>>;
 //   BiEncoder<Pair, MeanPooling, Cosine>::On<Env> model{env};    // model.encode(env, text, Side::query)
-// (those are the paper's SS-LoRA). Methods may also stand in the encoder's layers themselves, and are shared then. Without PerSide it is
+// (those are the paper's SS-LoRA; its SS-prefix, once it is a table, is PerSide<Prefix<10>>). Methods may also stand in the encoder's layers themselves, and are shared then. Without PerSide it is
 // a siamese encoder, to the bit; with PerSide alone, methods that are fully apart.
 // Parameters per side are named query.… and passage.…, all others as ever. An index stays good as long as nothing but query.… changes.
-// Not for methods without a module of their own, such as BitFit and FullTuning, nor for prefixes: they go into Shared.
+// Not per side: methods without a module of their own, such as BitFit and FullTuning, and DoRA, which is one with its projection.
 template <class Encoder, class Common = Shared<>, class Own = PerSide<>>
 struct TowerPair {
   static_assert(dependent_false<Encoder>, "[towpath] TowerPair: write TowerPair<Encoder, Shared<…>, PerSide<…>>");

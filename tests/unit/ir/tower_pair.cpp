@@ -65,6 +65,9 @@ TEST_CASE("gradients through both towers") {
         gradient_tolerance);
   CHECK(worst_through_the_loss<Two<Shared<BitFit>, PerSide<Adapter<2, at::BesideFfn>, LoRA<2, at::FfnIn>>, MaxPooling>>(
             some(), 0.1) < gradient_tolerance);
+  CHECK(worst_through_the_loss<Two<Shared<LoRA<2>>, PerSide<Prefix<3>>>>(some(), 0.1) < gradient_tolerance);
+  CHECK(worst_through_the_loss<Two<Shared<>, PerSide<Prefix<2, Mlp<3>>>, ClsPooling>>(some(), 0.1, 0.2f) <
+        gradient_tolerance);
   using Pair = TowerPair<Bert<Small, Segments<Repeat<1, TransformerLayer<Small, LoRA<2>>>,
                                               Repeat<1, Checkpoint<TransformerLayer<Small>>>>>,
                          Shared<>, PerSide<Adapter<2>>>;
@@ -132,6 +135,8 @@ TEST_CASE("names and counts; a query's parameters leave passages alone") {
   static_assert(parameters<TowerPair<Base, Shared<LoRA<16, at::Query>>, PerSide<LoRA<16, at::Value>>>>().total -
                     884'736 ==
                 parameters<Base>().total);
+
+  static_assert(parameters<TowerPair<Base, Shared<>, PerSide<Prefix<10>>>>().trainable == 368'640);
 
   using Env = Cpu<double>;
   Env env{{.threads = 1}};

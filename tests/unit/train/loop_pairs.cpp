@@ -14,30 +14,30 @@ struct Result {
   std::vector<std::vector<float>> weights;
 };
 Result run(const LoopOptions& o, Index threads = 1) {
-  const Triples data = triples({.tokens = 100});
+  const Triples data = triples({.tokens = 200});
   const AsPairs groups{data, {.max_length = 12}};
   Env env({.threads = threads, .seed = 5, .dropout = 0.1f});
   Cross model(env);
   initialise(model, 11, Fill::everything);
-  AdamW<Cross> adam(model, Adam{.rate = 2e-2, .decay = 0.01});
+  AdamW<Cross> adam(model, Adam{.rate = 1e-2, .decay = 0.01});
   Result r{train(model, env, adam, groups, GroupCrossEntropy{}, o,
-                 [](const TrainState& s) { return s.epoch == 2 ? 0.1 : 0.2 + 0.1 * static_cast<double>(s.epoch); }),
+                 [](const TrainState& s) { return s.epoch == 7 ? 0.1 : 0.2 + 0.1 * static_cast<double>(s.epoch); }),
            {}};
   for (const auto& leaf : trained_leaves(model))
     r.weights.emplace_back(leaf.owned->data(), leaf.owned->data() + leaf.size());
   return r;
 }
-LoopOptions options() { return {.epochs = 3, .warmup = 0.2, .state = "pairs.safetensors", .identity = "pairs"}; }
+LoopOptions options() { return {.epochs = 8, .warmup = 0.2, .state = "pairs.safetensors", .identity = "pairs"}; }
 }  // namespace
 
 TEST_CASE("a cross-encoder trains, and a run that stops goes on to the same bits") {
   const Result whole = run(options());
   const std::size_t n = whole.state.losses.size();
-  REQUIRE(n >= 12);
+  REQUIRE(n >= 24);
   double first = 0, last = 0;
   for (std::size_t i = 0; i < 4; ++i) first += whole.state.losses[i] / 4, last += whole.state.losses[n - 1 - i] / 4;
-  CHECK(last < 0.9 * first);
-  CHECK(whole.state.best_at == 1);
+  CHECK(last < 0.5 * first);
+  CHECK(whole.state.best_at == 6);
   CHECK(whole.state.tokens > 0);
   for (Index stop : {Index{2}, static_cast<Index>(n) / 2}) {
     LoopOptions part = options();

@@ -2,11 +2,10 @@
 #pragma once
 
 #include "towpath/ir/cross_encoder.hpp"
-#include "towpath/peft/lora.hpp"
 
 #include "small.hpp"
 
 namespace small {
 using Cross =
-    CrossEncoder<Bert<Shape, Repeat<2, TransformerLayer<Shape, LoRA<2>, Pathway<Aside<4>>>>>, ClsPooling>::On<Env>;
+    CrossEncoder<Bert<Shape, Repeat<2, TransformerLayer<Shape, FullTuning>>, FullTuning>, ClsPooling>::On<Env>;
 }  // namespace small
