@@ -8,7 +8,7 @@ namespace towpath {
 // Under a ratio of whole numbers: the denominator, or its root.
 enum class Divisor { number, root };
 
-// Scaled<M, numerator, denominator>: y = (numerator / denominator) M(x); with Below::root, (numerator / √denominator) M(x). Whole numbers,
+// Scaled<M, numerator, denominator>: y = (numerator / denominator) M(x); with Divisor::root, (numerator / √denominator) M(x). Whole numbers,
 // since C++20 on every compiler we support has no floating template arguments.
 template <class M, Index numerator, Index denominator = 1, Divisor of = Divisor::number>
 struct Scaled {

@@ -35,7 +35,7 @@ struct LoraOptions {
     else return 0;
   }
   static constexpr Index alpha = (alpha_of<Options>() + ... + 0);
-  static constexpr Below below = (std::is_same_v<Options, RankStabilised> || ...) ? Below::root : Below::number;
+  static constexpr Divisor below = (std::is_same_v<Options, RankStabilised> || ...) ? Divisor::root : Divisor::number;
   static constexpr bool drops = (std::is_same_v<Options, BranchDropout> || ...);
 
   template <class... S>
@@ -72,7 +72,7 @@ struct LoRA {
   struct Delta {
     static_assert(Rank < In && Rank < Out, "[towpath] LoRA: the rank must be smaller than both widths of the projection");
     static constexpr Index alpha = chosen::alpha ? chosen::alpha : Rank;
-    static constexpr bool plain = alpha == Rank && chosen::below == Below::number;
+    static constexpr bool plain = alpha == Rank && chosen::below == Divisor::number;
     using A = Under<"lora_A", Linear<In, Rank, Leaf::trained, Leaf::absent, start::Kaiming>>;
     using B = Under<"lora_B", Linear<Rank, Out, Leaf::trained, Leaf::absent, start::Zeros>>;
     using product = Chain<std::conditional_t<plain, A, Scaled<A, alpha, Rank, chosen::below>>, B>;

@@ -13,8 +13,8 @@ using Env = Cpu<double>;
 using Tuned = Linear<4, 3>;
 using M = Scaled<Tuned, 3, 2>::On<Env>;
 static_assert(Module<M, Env> && M::factor == 1.5 && Scaled<Tuned, -2>::On<Env>::factor == -2 && Scaled<Tuned, 1, 3>::On<Cpu<float>>::factor == 1.0f / 3);
-static_assert(Scaled<Tuned, 6, 9, Below::root>::On<Env>::factor == 2 && Scaled<Tuned, 1, 1, Below::root>::On<Env>::factor == 1);
-constexpr double root_of_two = 1 / Scaled<Tuned, 1, 2, Below::root>::On<Env>::factor;
+static_assert(Scaled<Tuned, 6, 9, Divisor::root>::On<Env>::factor == 2 && Scaled<Tuned, 1, 1, Divisor::root>::On<Env>::factor == 1);
+constexpr double root_of_two = 1 / Scaled<Tuned, 1, 2, Divisor::root>::On<Env>::factor;
 static_assert(root_of_two > 1.414213562373094 && root_of_two < 1.414213562373096);
 static_assert(std::is_empty_v<M::Saved<Learn<true>>> && M::uses_input<Learn<false>> && !Scaled<Linear<4, 3, Leaf::frozen>, 2>::trains);
 }  // namespace
@@ -24,7 +24,7 @@ TEST_CASE("gradients") {
   gradients::right_both<Scaled<Tuned, -1, 8>>(4);
   gradients::right_both<Scaled<Scaled<Tuned, 2>, 1, 3>>(4);
   gradients::right_both<Scaled<Linear<4, 3, Leaf::frozen>, 5>>(4);
-  gradients::right_both<Scaled<Tuned, 3, 2, Below::root>>(4);
+  gradients::right_both<Scaled<Tuned, 3, 2, Divisor::root>>(4);
 }
 
 TEST_CASE("the factor times the module's result; dy itself is not touched") {
