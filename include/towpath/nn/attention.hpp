@@ -99,13 +99,12 @@ struct SelfAttention {
       kept.v = value.template forward<PassFor<ValueOn, Pass>>(env, all, saved.value);                   // [T, H]
       if constexpr (made) kept.table = prefix.template forward<PassFor<PrefixOn, Pass>>(env, saved.prefix);
       if constexpr (Pass::random) kept.mask = env.mask();
-      if constexpr (per_text) {
-        Tensor<Env> y = with_rows<Pass>(env, all, kept, saved.prefix);
-        if constexpr (keeps<Pass>) saved.kept = std::move(kept);
-        return y;
-      }
-      Tensor<Env> y = op::attention<Env>(env, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads, kept.mask,
-                                         kept.saved, narrows<X>);                                      // as q
+      Tensor<Env> y;                                                                                    // as q
+      if constexpr (per_text)
+        y = with_rows<Pass>(env, all, kept, saved.prefix);
+      else
+        y = op::attention<Env>(env, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads, kept.mask, kept.saved,
+                               narrows<X>);
       if constexpr (keeps<Pass>) saved.kept = std::move(kept);
       return y;
     }

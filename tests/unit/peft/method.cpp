@@ -51,6 +51,9 @@ static_assert(Method<Rescale> && Method<LoRA<2>> && Method<Tagged<"b", LoRA<2>>>
 static_assert(!Method<int> && !Method<at::Query>);
 static_assert(claims<Rescale, at::FfnHidden> && !claims<Rescale, at::FfnIn> && claims<Tagged<"b", LoRA<2>>, at::Value>);
 
+static_assert(std::is_same_v<detail::Parts<LoRA<2>, Together<BitFit, Together<Prefix<2>, Rescale>>, Tagged<"b", Together<LoRA<3>>>, Together<>>,
+                             List<LoRA<2>, BitFit, Prefix<2>, Rescale, Tagged<"b", LoRA<3>>>>);
+
 TEST_CASE("a method is a struct that names its sites and, for each, a module") {
   CHECK_GRADIENTS(SmallBert<Rescale>);
   CHECK(names_of<SmallBert<Rescale>>() == Names{"encoder.layer.0.intermediate.gain", "encoder.layer.1.intermediate.gain"});
@@ -72,6 +75,13 @@ TEST_CASE("the same method once more, under a tag") {
                                  "encoder.layer.0.attention.self.value.b.lora_A.weight",
                                  "encoder.layer.0.attention.self.value.b.lora_B.weight"});
   CHECK(starts_at_the_backbone<SmallBert<LoRA<2>, Tagged<"b", LoRA<3>>>>());
+}
+
+TEST_CASE("several methods under one name, in a layer and in a model") {
+  using Apart = Bert<Small, SmallStack<LoRA<2>, BitFit>, BitFit, Pathway<Aside<2>>>;
+  using One = Bert<Small, SmallStack<Together<LoRA<2>, BitFit>>, Together<BitFit, Pathway<Aside<2>>>>;
+  CHECK(names_of<One>() == names_of<Apart>());
+  CHECK(names_of<One>(true) == names_of<Apart>(true));
 }
 
 TEST_CASE("what a method adds is marked as added, what it flips is not") {

@@ -92,6 +92,17 @@ TEST_CASE("the gradient of first tokens alone is that of all tokens, zero elsewh
   CHECK(norm > 0);
 }
 
+TEST_CASE("a frozen model with a prompt says what the tuned one said") {
+  using Env = Cpu<float>;
+  Env env{{.threads = 1}};
+  WithPrompt<2, LoRA<2>>::On<Env> tuned;
+  Freeze<WithPrompt<2, LoRA<2>>>::On<Env> frozen;
+  randomise(tuned, 1);
+  randomise(frozen, 1);
+  const Ragged tokens = some_tokens({3, 8, 1});
+  CHECK(same_bits(encoding(env, tuned, tokens), encoding(env, frozen, tokens)));
+}
+
 TEST_CASE("a prompt takes positions from the text") {
   using Env = Cpu<float>;
   Env env{{.threads = 1}};
