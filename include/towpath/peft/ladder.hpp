@@ -125,6 +125,13 @@ struct LadderMix {
   };
 };
 
+// From s to h, zero at the start: a part of the method like its module, only elsewhere.
+template <Leaf bias>
+struct LadderUp {
+  template <class Env, class, Index In, Index Out>
+  using Module = typename Linear<In, Out, Leaf::trained, bias, start::Zeros>::template On<Env>;
+};
+
 // h + s W_oᵀ + b_o, W_o zero at the start                                                                               [T, H + S] -> [T, H]
 template <Index H, Index S, class Reaches>
 struct HandBack {
@@ -132,7 +139,7 @@ struct HandBack {
 
   template <class Env>
   struct On {
-    using Up = typename Under<"ladder_out", Linear<S, H, Leaf::trained, Leaf::trained, start::Zeros>>::template On<Env>;
+    using Up = typename Under<"ladder_out", Attach<LadderUp<Leaf::trained>, at::Carry, S, H>>::template On<Env>;
     using Both = Carry<H, S>;
     static constexpr bool trains = true;
 
@@ -218,7 +225,7 @@ struct Climb {
     using A = typename Main::template On<Env>;
     using B = typename Rung::template On<Env>;
     using Both = Carry<H, S>;
-    using Injected = Under<"ladder_inject", Linear<S, H, Leaf::trained, Leaf::absent, start::Zeros>>;
+    using Injected = Under<"ladder_inject", Attach<LadderUp<Leaf::absent>, at::Carry, S, H>>;
     using J = typename std::conditional_t<inject, Injected, NoInjection>::template On<Env>;
     static constexpr bool trains = true, across = looks_across<A>;
     static constexpr Index side = S;

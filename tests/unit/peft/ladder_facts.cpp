@@ -34,7 +34,8 @@ TEST_CASE("names") {
 }
 
 TEST_CASE("what a ladder adds is marked as added: a plain checkpoint loads") {
-  SmallBert<Side>::On<Env> model;
+  SmallBert<Both>::On<Env> model;
+  CHECK(trained_leaves(model).size() == 2 * 8 + 2);
   for (const auto& leaf : trained_leaves(model)) CHECK_MESSAGE(leaf.added, leaf.name);
 }
 
