@@ -4,4 +4,5 @@
 #include "towpath/peft/lora.hpp"
 
 using namespace towpath;
-static_assert(Bert<MiniLM, Segments<Repeat<3, TransformerLayer<MiniLM, LoRA<4>>>, Repeat<3, TransformerLayer<MiniLM, Ladder<Aside<8>>>>>>::trains);
+static_assert(Bert<MiniLM, Segments<Repeat<3, TransformerLayer<MiniLM, LoRA<4>>>,
+                                    Repeat<3, TransformerLayer<MiniLM, Ladder<Aside<8>>>>>>::trains);

@@ -1,13 +1,10 @@
 // Numbers: tuning.py, by peft itself.
-#include "tuning.hpp"
 #include "towpath/peft/dora.hpp"
+
+#include "tuning.hpp"
 
 using namespace parity;
 
-TEST_CASE("rslora trains as in peft") {
-  like_pytorch<Retriever<Stack<LoRA<4, Alpha<8>, RankStabilised>>>>("rslora");
-}
+TEST_CASE("rslora trains as in peft") { like_pytorch<Retriever<Stack<LoRA<4, Alpha<8>, RankStabilised>>>>("rslora"); }
 
-TEST_CASE("dora trains as in peft") {
-  like_pytorch<Retriever<Stack<DoRA<4, Alpha<8>>>>>("dora");
-}
+TEST_CASE("dora trains as in peft") { like_pytorch<Retriever<Stack<DoRA<4, Alpha<8>>>>>("dora"); }

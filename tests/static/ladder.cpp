@@ -1,7 +1,8 @@
 // A ladder's backbone is forward only: it keeps nothing, has no gradients, and gradients reach it by neither stream.
+#include "towpath/peft/ladder.hpp"
+
 #include "towpath/backend/cpu/cpu.hpp"
 #include "towpath/model/bert.hpp"
-#include "towpath/peft/ladder.hpp"
 
 using namespace towpath;
 
@@ -16,12 +17,16 @@ using On = typename Arch::template On<Cpu<float>>;
 template <class Arch, class Pass>
 using Saved = typename On<Arch>::template Saved<Pass>;
 
-static_assert(std::is_empty_v<decltype(Saved<Side, Learn<true>>::main)> && std::is_empty_v<decltype(Saved<Side, Learn<false>>::main)>);
-static_assert(std::is_empty_v<decltype(On<Side>::Grads::main)> && std::is_empty_v<Saved<Side, Infer>> && std::is_empty_v<Saved<Side, Rehearse>>);
-static_assert(std::is_same_v<On<Side>::Backbone<Learn<true>>, Rehearse> && std::is_same_v<On<Side>::Backbone<Infer>, Infer>);
+static_assert(std::is_empty_v<decltype(Saved<Side, Learn<true>>::main)> &&
+              std::is_empty_v<decltype(Saved<Side, Learn<false>>::main)>);
+static_assert(std::is_empty_v<decltype(On<Side>::Grads::main)> && std::is_empty_v<Saved<Side, Infer>> &&
+              std::is_empty_v<Saved<Side, Rehearse>>);
+static_assert(std::is_same_v<On<Side>::Backbone<Learn<true>>, Rehearse> &&
+              std::is_same_v<On<Side>::Backbone<Infer>, Infer>);
 static_assert(!std::is_empty_v<decltype(Saved<Side, Learn<true>>::branch)>);
 // One that injects needs the backbone's backward, from the second layer on.
-static_assert(!std::is_empty_v<decltype(Saved<Both, Learn<true>>::main)> && std::is_empty_v<decltype(Saved<Both, Learn<false>>::main)>);
+static_assert(!std::is_empty_v<decltype(Saved<Both, Learn<true>>::main)> &&
+              std::is_empty_v<decltype(Saved<Both, Learn<false>>::main)>);
 static_assert(std::is_same_v<On<Both>::Backbone<Learn<true>>, Learn<true>>);
 // What flows: of two streams, h and s up; s alone down.
 static_assert(Side::side == 32 && !Side::injects && Both::injects);

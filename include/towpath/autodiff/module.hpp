@@ -26,8 +26,8 @@ struct Start {
 namespace start {
 inline constexpr Start zeros{Start::Kind::constant, 0}, ones{Start::Kind::constant, 1};
 constexpr Start normal(float deviation) { return {Start::Kind::normal, deviation}; }
-// The norms of the rows of the projection's weight beside it: of parameters called `….<projection>.<name>`, one for each output. Filled when
-// that weight is there (start_from_weights).
+// The norms of the rows of the projection's weight beside it: of parameters called `….<projection>.<name>`, one for each output. Filled
+// when that weight is there (start_from_weights).
 inline constexpr Start norms{Start::Kind::norms, 0};
 // √x by Newton: std::sqrt is not constexpr.
 template <class T>

@@ -176,8 +176,8 @@ void fill_from(Tensor<Env>& t, Start s, std::uint64_t seed, std::string_view nam
 }  // namespace detail
 
 namespace detail {
-// Parameters that start from a frozen weight's norms and were never set (they are zero) take them, if the weight is there. The weight is that of the
-// nearest step above: a.b.tag.name belongs to a.b.weight.
+// Parameters that start from a frozen weight's norms and were never set (they are zero) take them, if the weight is there. The weight is
+// that of the nearest step above: a.b.tag.name belongs to a.b.weight.
 template <class Env>
 void start_from_weights(const std::vector<LeafRef<Env>>& leaves) {
   using Scalar = typename Env::Scalar;
@@ -192,8 +192,9 @@ void start_from_weights(const std::vector<LeafRef<Env>>& leaves) {
     const LeafRef<Env>* weight = nullptr;
     for (auto dot = leaf.name.rfind('.'); !weight && dot != 0 && dot != std::string::npos; dot = leaf.name.rfind('.', dot - 1))
       for (const auto& other : leaves)
-        if (other.name.size() == dot + 7 && other.name.ends_with(".weight") && other.name.starts_with(std::string_view(leaf.name).substr(0, dot))) weight = &other;
-    if (!weight || weight->empty() || weight->rows() != leaf.size() || std::any_of(norms.begin(), norms.end(), [](Scalar x) { return x != 0; })) continue;
+        if (other.name == leaf.name.substr(0, dot) + ".weight") weight = &other;
+    const bool set = std::any_of(norms.begin(), norms.end(), [](Scalar x) { return x != 0; });
+    if (set || !weight || weight->empty() || weight->rows() != leaf.size()) continue;
     const std::vector<Scalar> w = host(*weight);
     for (std::size_t i = 0; i < norms.size(); ++i)
       norms[i] = reference::Ops<Scalar>::norm(w.data() + i * static_cast<std::size_t>(weight->columns()), weight->columns());

@@ -32,8 +32,11 @@ template <Index N, class L, Index first>
 struct LastLayer<Repeat<N, L, first>> {
   using type = L;
 };
-template <class R, class... Rs>
-struct LastLayer<Segments<R, Rs...>> : LastLayer<Segments<Rs...>> {};
+template <class R, class Next, class... Rs>
+struct LastLayer<Segments<R, Next, Rs...>> : LastLayer<Segments<Next, Rs...>> {
+  static_assert(!requires { LastLayer<R>::type::side; } || requires { LastLayer<Next>::type::side; },
+                "[towpath] above a layer with a Ladder stands one without: once it has begun, every layer has a rung");
+};
 template <class R>
 struct LastLayer<Segments<R>> : LastLayer<R> {};
 template <class Stack, bool below_trains, class Last = typename LastLayer<Stack>::type>
@@ -63,7 +66,8 @@ struct Bert {
                                    typename detail::PromptIn<typename detail::Attached<at::InputTokens, Given, Shape::hidden>::list>::type>;
   template <class Site>
   using At = typename detail::Attached<Site, Given, Shape::hidden, Shape::hidden>::list;
-  using Encoder = typename detail::BesideAll<typename detail::ClosedStack<Stack, Embedding::trains>::type, list::join<At<at::OutsideModel>, At<at::Outside>>>::type;
+  using Encoder = typename detail::BesideAll<typename detail::ClosedStack<Stack, Embedding::trains>::type,
+                                             list::join<At<at::OutsideModel>, At<at::Outside>>>::type;
   static constexpr bool trains = Embedding::trains || Encoder::trains;
   static constexpr Index layers = Stack::layers, hidden = Shape::hidden;
 

@@ -4,8 +4,9 @@
 
 namespace towpath {
 
-// Around<Base, M>: y = M(Base, x), for an M that needs Base's own parameters (its frozen weight, say) and not only its result. M's forward and backward take
-// Base as one more argument after the environment, backward also Base's gradients before M's; everything that is kept is M's.
+// Around<Base, M>: y = M(Base, x), for an M that needs Base's own parameters (its frozen weight, say) and not only its result. M's forward
+// and backward take Base as one more argument after the environment, backward also Base's gradients before M's; everything that is kept is
+// M's.
 template <class Base, class M>
 struct Around {
   static constexpr bool trains = Base::trains || M::trains;
@@ -33,7 +34,8 @@ struct Around {
       return branch.template forward<Pass>(env, main, x, saved, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish = {}) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
       return branch.template backward<Pass>(env, main, dy, x, saved, g.main, g.branch, finish);
     }
     template <class F, class... Ms>

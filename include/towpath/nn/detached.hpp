@@ -5,9 +5,9 @@
 
 namespace towpath {
 
-// Detached<M>: y = M(x), and to backward x is a constant: M's own parameters get their gradients, whoever is below gets none from here. Not the gradient of
-// anything, on purpose: in Beside<Detached<Main>, Branch> gradients travel through the branch alone. An M that does not train then has no
-// backward and keeps nothing, wherever it stands.
+// Detached<M>: y = M(x), and to backward x is a constant: M's own parameters get their gradients, whoever is below gets none from here. Not
+// the gradient of anything, on purpose: in Beside<Detached<Main>, Branch> gradients travel through the branch alone. An M that does not
+// train then has no backward and keeps nothing, wherever it stands.
 template <class M>
 struct Detached {
   static constexpr bool trains = M::trains;
@@ -28,14 +28,16 @@ struct Detached {
       return forward_to<Inner<Pass>>(static_cast<const Base&>(*this), env, x, saved, finish);
     }
     template <class Pass, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g, const op::FinishOf<Env>& finish = {}) const {
+    InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g,
+                                      const op::FinishOf<Env>& finish = {}) const {
       if constexpr (Base::trains) static_cast<const Base&>(*this).template backward<Learn<false>>(env, dy, x, saved, g);
       if constexpr (Pass::wants_input) return nothing<Pass>(env, dy, x, finish);
       else return {};
     }
 
   private:
-    // Zeros and what is added to them. A module that narrows adds a row for each sequence to a row for each token. M is of one width where nothing is added.
+    // Zeros and what is added to them. A module that narrows adds a row for each sequence to a row for each token. M is of one width where
+    // nothing is added.
     template <class Pass, class X>
     static Tensor<Env> nothing(Env& env, View<Env> dy, const X& x, const op::FinishOf<Env>& finish) {
       const Index columns = finish.plus.empty() ? dy.columns : finish.plus.columns;

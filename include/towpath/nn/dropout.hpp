@@ -59,8 +59,8 @@ struct Dropped {
   };
 };
 
-// DroppedInput<M>: y = M(mask ⊙ x / (1 - rate)), M's input alone: what else reads x reads all of it. Nothing is kept but the mask's position:
-// backward drops x, which its owner hands back, once more.
+// DroppedInput<M>: y = M(mask ⊙ x / (1 - rate)), M's input alone: what else reads x reads all of it. Nothing is kept but the mask's
+// position: backward drops x, which its owner hands back, once more.
 template <class M>
 struct DroppedInput {
   static constexpr bool trains = M::trains;

@@ -49,11 +49,11 @@ struct Decomposed {
     Tensor<Env> forward(Env& env, const Base& base, const X& x, Saved<Pass>& saved, op::FinishOf<Env> finish) const {
       Kept k;
       k.norms = Norms::template of<Env>(env, change, base.weight);
-      k.c = op::divide<Env>(env, magnitude, k.norms);                                                  // [1, Out]
-      const Tensor<Env> delta = change.template forward<Pass>(env, x, saved.change);                   // [T, Out]
+      k.c = op::divide<Env>(env, magnitude, k.norms);                                 // [1, Out]
+      const Tensor<Env> delta = change.template forward<Pass>(env, x, saved.change);  // [T, Out]
       op::FinishOf<Env> plus;
       plus.plus = delta;
-      k.u = op::nt<Env>(env, x, base.weight, plus);                                                    // [T, Out]
+      k.u = op::nt<Env>(env, x, base.weight, plus);  // [T, Out]
       Tensor<Env> y = op::scale_columns<Env>(env, k.u, k.c);
       finish.bias = base.frozen_bias();
       op::finish<Env>(env, y, finish);
@@ -61,21 +61,21 @@ struct Decomposed {
       return y;
     }
     template <class Pass, class Base, Rows<Env> X>
-    InputGradient<Env, Pass> backward(Env& env, const Base& base, View<Env> dy, const X& x, Saved<Pass>& saved, typename Base::Grads& base_g, Grads& g,
-                                      op::FinishOf<Env> finish) const {
-      if constexpr (Base::bias_trains) op::column_sums_add(env, dy, base_g.bias);                      // db += Σ_t dy
+    InputGradient<Env, Pass> backward(Env& env, const Base& base, View<Env> dy, const X& x, Saved<Pass>& saved,
+                                      typename Base::Grads& base_g, Grads& g, op::FinishOf<Env> finish) const {
+      if constexpr (Base::bias_trains) op::column_sums_add(env, dy, base_g.bias);  // db += Σ_t dy
       const Kept k = std::move(saved.kept);
       require_kept(!k.u.empty() || dy.rows == 0);
       Tensor<Env> dots(Out);
       op::column_dots_add<Env>(env, dy, k.u, dots);
-      op::add<Env>(env, op::divide<Env>(env, dots, k.norms), g.magnitude);                             // dm += Σ_t dy ⊙ u / ‖·‖
-      const Tensor<Env> du = op::scale_columns<Env>(env, dy, k.c);                                     // [T, Out]
+      op::add<Env>(env, op::divide<Env>(env, dots, k.norms), g.magnitude);  // dm += Σ_t dy ⊙ u / ‖·‖
+      const Tensor<Env> du = op::scale_columns<Env>(env, dy, k.c);          // [T, Out]
       if constexpr (Pass::wants_input) {
         op::FinishOf<Env> plus;
         plus.plus = finish.plus;
         const Tensor<Env> dx = backward_to<Pass>(change, env, du, x, saved.change, g.change, plus);
         finish.plus = dx;
-        return op::nn<Env>(env, du, base.weight, finish);                                              // dx = du (W + s B A)
+        return op::nn<Env>(env, du, base.weight, finish);  // dx = du (W + s B A)
       } else {
         change.template backward<Pass>(env, du, x, saved.change, g.change);
         return {};
@@ -102,24 +102,29 @@ inline constexpr bool frozen_projection<Under<name, Linear<In, Out, Leaf::frozen
 
 template <class Main, class Branch>
 struct JoinDoRA {
-  static_assert(frozen_projection<Main>, "[towpath] DoRA needs the frozen weight of its projection: name it before other methods at that projection, and "
-                                         "not together with FullTuning");
+  static_assert(
+      frozen_projection<Main>,
+      "[towpath] DoRA needs the frozen weight of its projection: name it before other methods at that projection, and "
+      "not together with FullTuning");
   using type = Around<Main, Branch>;
 };
 }  // namespace detail
 
-// DoRA (Liu et al. 2024), with peft's semantics: y = m / ‖W + s B A‖ ⊙ (x Wᵀ + s (x Aᵀ) Bᵀ) + b, a direction of low rank and a magnitude m [Out] for
-// each output, that starts at ‖W‖ (row by row); the norms are not differentiated. Training starts at the backbone bit for bit. Options and names are LoRA's,
-// beside them lora_magnitude_vector; peft recomputes the base on dropped inputs, which we do not offer. The magnitude takes its start from the weights
-// when they come: load() or share(). It costs LoRA's work, one product [Out, r] [r, In] per projection for the norms, and keeps [T, Out].
+// DoRA (Liu et al. 2024), with peft's semantics: y = m / ‖W + s B A‖ ⊙ (x Wᵀ + s (x Aᵀ) Bᵀ) + b, a direction of low rank and a magnitude m
+// [Out] for each output, that starts at ‖W‖ (row by row); the norms are not differentiated. Training starts at the backbone bit for bit.
+// Options and names are LoRA's, beside them lora_magnitude_vector; peft recomputes the base on dropped inputs, which we do not offer. The
+// magnitude takes its start from the weights when they come: load() or share(). It costs LoRA's work, one product [Out, r] [r, In] per
+// projection for the norms, and keeps [T, Out].
 template <Index Rank, class... Options>
 struct DoRA {
   using family = detail::AnyLoRA;
   using sites = typename LoRA<Rank, Options...>::sites;
-  static_assert(!detail::LoraOptions<Options...>::drops, "[towpath] DoRA has no dropout of its branch: leave BranchDropout away, or use LoRA");
+  static_assert(!detail::LoraOptions<Options...>::drops,
+                "[towpath] DoRA has no dropout of its branch: leave BranchDropout away, or use LoRA");
 
   template <class Env, class, Index In, Index Out>
-  using Module = typename detail::Decomposed<typename LoRA<Rank, Options...>::template Delta<In, Out>::type, Out>::template On<Env>;
+  using Module = typename detail::Decomposed<typename LoRA<Rank, Options...>::template Delta<In, Out>::type,
+                                             Out>::template On<Env>;
   template <class Main, class Branch>
   using Join = typename detail::JoinDoRA<Main, Branch>::type;
 

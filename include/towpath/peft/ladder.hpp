@@ -38,7 +38,8 @@ struct Carry {
   }
 };
 
-// Which of the two streams a gradient goes down by: [T, S] if s alone, as in a ladder that only reads, else [T, H + S] (or [T, H] below the first rung).
+// Which of the two streams a gradient goes down by: [T, S] if s alone, as in a ladder that only reads, else [T, H + S] (or [T, H] below the
+// first rung).
 template <bool h_, bool s_>
 struct Reach {
   static constexpr bool h = h_, s = s_;
@@ -60,7 +61,7 @@ struct LadderGate {
   }
 };
 
-// t = μ ⊙ s + (1 - μ) ⊙ (h W_iᵀ + b_i), a gate for each of s's channels, that starts half open                          [T, H + S] -> [T, S]
+// t = μ ⊙ s + (1 - μ) ⊙ (h W_iᵀ + b_i), a gate for each of s's channels, that starts half open                        [T, H + S] -> [T, S]
 template <Index H, Index S, class Reaches>
 struct LadderMix {
   static constexpr bool trains = true;
@@ -80,7 +81,8 @@ struct LadderMix {
     };
     template <class Pass>
     struct Saved {
-      [[no_unique_address]] If<Pass::learns, Tensor<Env>, tag::kept> difference;  // s - (h W_iᵀ + b_i) [T, S], until backward has used it
+      [[no_unique_address]] If<Pass::learns, Tensor<Env>, tag::kept>
+          difference;  // s - (h W_iᵀ + b_i) [T, S], until backward has used it
     };
     template <class Pass>
     static constexpr bool uses_input = Pass::learns;
@@ -88,7 +90,8 @@ struct LadderMix {
     template <class Pass>
     Tensor<Env> forward(Env& env, View<Env> x, Saved<Pass>& saved) const {
       typename Down::template Saved<Infer> none;
-      Tensor<Env> t = down.template forward<Infer>(env, Both::template h<Env>(x), none), e = op::copy<Env>(env, t);       // [T, S]
+      Tensor<Env> t = down.template forward<Infer>(env, Both::template h<Env>(x), none),
+                  e = op::copy<Env>(env, t);  // [T, S]
       op::scale<Env>(env, -1, e);
       if (const View<Env> s = Both::template s<Env>(x); !s.empty()) op::add<Env>(env, s, e);
       op::add<Env>(env, op::scale_columns<Env>(env, e, op::unary<LadderGate, Env>(env, gate)), t);
@@ -102,7 +105,7 @@ struct LadderMix {
       Tensor<Env> dmu(S);
       op::column_dots_add<Env>(env, dt, e, dmu);
       op::add<Env>(env, op::unary_backward<LadderGate, Env>(env, dmu, gate), g.gate);
-      const Tensor<Env> ds = op::scale_columns<Env>(env, dt, op::unary<LadderGate, Env>(env, gate));                      // [T, S]
+      const Tensor<Env> ds = op::scale_columns<Env>(env, dt, op::unary<LadderGate, Env>(env, gate));  // [T, S]
       Tensor<Env> dd = op::copy<Env>(env, dt);
       op::add_scaled<Env>(env, -1, ds, dd);
       using Lower = Learn<Pass::wants_input && Reaches::h>;
@@ -125,14 +128,21 @@ struct LadderMix {
   };
 };
 
-// h + s W_oᵀ + b_o, W_o zero at the start                                                                               [T, H + S] -> [T, H]
+// From s to h, zero at the start: a part of the method like its module, only elsewhere.
+template <Leaf bias>
+struct LadderUp {
+  template <class Env, class, Index In, Index Out>
+  using Module = typename Linear<In, Out, Leaf::trained, bias, start::Zeros>::template On<Env>;
+};
+
+// h + s W_oᵀ + b_o, W_o zero at the start                                                                             [T, H + S] -> [T, H]
 template <Index H, Index S, class Reaches>
 struct HandBack {
   static constexpr bool trains = true;
 
   template <class Env>
   struct On {
-    using Up = typename Under<"ladder_out", Linear<S, H, Leaf::trained, Leaf::trained, start::Zeros>>::template On<Env>;
+    using Up = typename Under<"ladder_out", Attach<LadderUp<Leaf::trained>, at::Carry, S, H>>::template On<Env>;
     using Both = Carry<H, S>;
     static constexpr bool trains = true;
 
@@ -156,7 +166,7 @@ struct HandBack {
     template <class Pass>
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, View<Env> x, Saved<Pass>&, Grads& g) const {
       typename Up::template Saved<Pass> none;
-      auto ds = up.template backward<Pass>(env, dy, Both::template s<Env>(x), none, g.up);                                   // [T, S]
+      auto ds = up.template backward<Pass>(env, dy, Both::template s<Env>(x), none, g.up);  // [T, S]
       if constexpr (Pass::wants_input && Reaches::h) return Both::template join<Env>(env, dy, ds);
       else return ds;
     }
@@ -167,7 +177,8 @@ struct HandBack {
   };
 };
 
-// Do the layers of a stack go with a ladder at its end? Once it has begun each has such a rung, and before that nothing trains unless rungs inject.
+// Do the layers of a stack go with a ladder at its end? Once it has begun each has such a rung, and before that nothing trains unless rungs
+// inject.
 template <class Stack>
 struct LayersOf;
 template <Index N, class L, Index first>
@@ -179,7 +190,9 @@ struct LayersOf<Segments<Rs...>> {
   using list = list::join<typename LayersOf<Rs>::list...>;
 };
 template <class L>
-inline constexpr bool has_rung = requires { L::side; };
+inline constexpr bool has_rung = requires {
+  L::side;
+};
 template <class L>
 consteval bool goes_with(Index side, bool inject) {
   if constexpr (has_rung<L>) return L::side == side && L::injects == inject;
@@ -197,18 +210,22 @@ struct NoInjection {
   };
 };
 
-// A layer with a rung beside it: (h, s) -> (Main(h) [+ s' W_jᵀ], s'), s' = Rung(h, s). Main is never asked for a gradient unless the rung injects.
+// A layer with a rung beside it: (h, s) -> (Main(h) [+ s' W_jᵀ], s'), s' = Rung(h, s). Main is never asked for a gradient unless the rung
+// injects.
 template <class Main, class Rung, Index H, Index S, bool inject>
 struct Climb {
-  static_assert(inject || !Main::trains, "[towpath] a Ladder's backbone has no backward, so nothing within its layers can train: use Ladder<…, Inject>, or "
-                                         "Pathway beside the other methods");
+  static_assert(inject || !Main::trains,
+                "[towpath] a Ladder's backbone has no backward, so nothing within its layers can train: use Ladder<…, "
+                "Inject>, or "
+                "Pathway beside the other methods");
   static constexpr bool trains = true, injects = inject;
   static constexpr Index side = S;
   // What makes [T, H] of both streams at the end of a stack, called Whole, over embeddings that train or not.
   template <class Stack, class Whole, bool below_trains>
   struct Closed {
     static_assert(check_ladder(S, inject, typename LayersOf<Stack>::list{}) && (inject || !below_trains),
-                  "[towpath] below the first rung of a Ladder nothing may train (nor may the embeddings), and from there on every layer has a rung of the same "
+                  "[towpath] below the first rung of a Ladder nothing may train (nor may the embeddings), and from "
+                  "there on every layer has a rung of the same "
                   "kind: freeze what is below, or use Ladder<…, Inject>");
     using type = Then<Whole, HandBack<H, S, Reach<inject, true>>>;
   };
@@ -218,7 +235,7 @@ struct Climb {
     using A = typename Main::template On<Env>;
     using B = typename Rung::template On<Env>;
     using Both = Carry<H, S>;
-    using Injected = Under<"ladder_inject", Linear<S, H, Leaf::trained, Leaf::absent, start::Zeros>>;
+    using Injected = Under<"ladder_inject", Attach<LadderUp<Leaf::absent>, at::Carry, S, H>>;
     using J = typename std::conditional_t<inject, Injected, NoInjection>::template On<Env>;
     static constexpr bool trains = true, across = looks_across<A>;
     static constexpr Index side = S;
@@ -241,12 +258,13 @@ struct Climb {
     struct Saved {
       [[no_unique_address]] typename A::template Saved<Backbone<Pass>> main;
       [[no_unique_address]] typename B::template Saved<Pass> branch;
-      [[no_unique_address]] If<inject && Pass::learns, Tensor<Env>, tag::output> s;  // [T, S], until backward has used it
+      [[no_unique_address]] If<inject && Pass::learns, Tensor<Env>, tag::output>
+          s;  // [T, S], until backward has used it
     };
 
     template <class Pass, Rows<Env> X>
     Tensor<Env> forward(Env& env, const X& x, Saved<Pass>& saved) const {
-      Tensor<Env> s = branch.template forward<Pass>(env, View<Env>(x), saved.branch);                  // [T, S]
+      Tensor<Env> s = branch.template forward<Pass>(env, View<Env>(x), saved.branch);  // [T, S]
       Tensor<Env> room, firsts, injected;
       op::FinishOf<Env> plus;
       if constexpr (inject) {
@@ -262,7 +280,7 @@ struct Climb {
     template <class Pass, Rows<Env> X>
     InputGradient<Env, Pass> backward(Env& env, View<Env> dy, const X& x, Saved<Pass>& saved, Grads& g) const {
       if constexpr (!inject) {
-        auto ds = branch.template backward<Pass>(env, dy, View<Env>(x), saved.branch, g.branch);       // [T, S]
+        auto ds = branch.template backward<Pass>(env, dy, View<Env>(x), saved.branch, g.branch);  // [T, S]
         if constexpr (Pass::wants_input) return spread(env, x, std::move(ds));
         else return {};
       } else {
@@ -277,7 +295,8 @@ struct Climb {
         [[maybe_unused]] auto d = branch.template backward<Pass>(env, ds, View<Env>(x), saved.branch, g.branch);
         if constexpr (active<A, Pass>) {
           Tensor<Env> room, firsts;
-          [[maybe_unused]] const auto below = main.template backward<Backbone<Pass>>(env, dh, backbone(env, x, room, firsts), saved.main, g.main);
+          [[maybe_unused]] const auto below =
+              main.template backward<Backbone<Pass>>(env, dh, backbone(env, x, room, firsts), saved.main, g.main);
           if constexpr (Pass::wants_input) {
             Tensor<Env> sum = spread(env, x, std::move(d));
             Env::Ops::add_scaled(env, 1, below.view(), sum.writable().column_block(0, H));
@@ -334,13 +353,15 @@ struct LadderWidth<Aside<S, F>> {
 };
 }  // namespace detail
 
-// Ladder side tuning (Sung, Cho and Bansal 2022): a narrow second stream s [T, S] beside a frozen backbone, that reads each layer's input h and never
-// writes it, so that no layer has a backward and none keeps anything:
-//   t = μ ⊙ s + (1 - μ) ⊙ (h W_iᵀ + b_i),  μ = σ(a / 0.1), a = 0 at the start;   s' = t + f(t W_dᵀ + b_d) W_uᵀ + b_u,  W_u = 0;   y = h_N + s_N W_oᵀ + b_o,  W_o = 0
-// Ladder<Aside<S, f>> in the layers of a stack, from some layer on upwards; the last line belongs to the Bert. Training starts at the backbone bit for bit.
-// From the paper differ: a gate for each channel instead of one for all, rungs that are bottlenecks instead of small transformer layers, no start from
-// pruned weights, and the result added to h_N instead of replacing it. Ladder<Aside<S>, Inject>: h' = Layer(h) + s' W_jᵀ, W_j = 0, and the backbone has a
-// backward again. Names: ladder_in, ladder_gate, ladder_down, ladder_up, ladder_inject in a layer; ladder_out in the encoder.
+// Ladder side tuning (Sung, Cho and Bansal 2022): a narrow second stream s [T, S] beside a frozen backbone, that reads each layer's input h
+// and never writes it, so that no layer has a backward and none keeps anything:
+//   t = μ ⊙ s + (1 - μ) ⊙ (h W_iᵀ + b_i),  μ = σ(a / 0.1);   s' = t + f(t W_dᵀ + b_d) W_uᵀ + b_u;   y = h_N + s_N W_oᵀ + b_o
+// with a, W_u, W_o zero at the start.
+// Ladder<Aside<S, f>> in the layers of a stack, from some layer on upwards; the last line belongs to the Bert. Training starts at the
+// backbone bit for bit. From the paper differ: a gate for each channel instead of one for all, rungs that are bottlenecks instead of small
+// transformer layers, no start from pruned weights, and the result added to h_N instead of replacing it. Ladder<Aside<S>, Inject>: h' =
+// Layer(h) + s' W_jᵀ, W_j = 0, and the backbone has a backward again. Names: ladder_in, ladder_gate, ladder_down, ladder_up, ladder_inject
+// in a layer; ladder_out in the encoder.
 template <class Module_, class Option = void>
 struct Ladder {
   using family = Ladder<void, void>;
@@ -351,7 +372,8 @@ struct Ladder {
   static_assert(injects || std::is_void_v<Option>, "[towpath] Ladder has one option: Inject");
 
   template <class Env, class, Index In, Index Out>
-  using Module = typename Chain<detail::LadderMix<In, S, Reach<injects, true>>, Residual<Bottleneck<"ladder", S, S, S, function>>>::template On<Env>;
+  using Module = typename Chain<detail::LadderMix<In, S, Reach<injects, true>>,
+                                Residual<Bottleneck<"ladder", S, S, S, function>>>::template On<Env>;
   template <class Main, class Branch>
   struct JoinOf;
   template <class Main, fixed_string name, class M, class Site, Index In, Index Out>

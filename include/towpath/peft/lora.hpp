@@ -10,8 +10,8 @@
 
 namespace towpath {
 
-// Options of LoRA: α of the scale; the scale α / √r of rsLoRA (Kalajdzievski 2023), so that a larger rank does not learn less; dropout of what the
-// delta, and only the delta, reads (at the environment's rate).
+// Options of LoRA: α of the scale; the scale α / √r of rsLoRA (Kalajdzievski 2023), so that a larger rank does not learn less; dropout of
+// what the delta, and only the delta, reads (at the environment's rate).
 template <Index value>
 struct Alpha {
   static constexpr Index alpha = value;

@@ -29,8 +29,7 @@ struct MergedOf {
 template <class T>
 using Remaining = std::conditional_t<disappears<T>, List<>, List<typename MergedOf<T>::type>>;
 template <template <class...> class Host, class... Ts>
-  requires(!Method<Host<Ts...>>)
-struct MergedOf<Host<Ts...>> {
+requires(!Method<Host<Ts...>>) struct MergedOf<Host<Ts...>> {
   using type = list::apply<Host, list::join<Remaining<Ts>...>>;
 };
 template <Index N, class L, Index first>
@@ -47,7 +46,8 @@ struct MergeWalk {
     void (*apply)(Env&, const void* trained, Tensor<Env>& weight, Tensor<Env>& bias);
   };
   std::vector<LeafRef<Env>> leaves;
-  std::vector<Change> deltas, gains;  // a gain of what a projection reads comes after everything that is added to the projection
+  std::vector<Change> deltas,
+      gains;  // a gain of what a projection reads comes after everything that is added to the projection
   std::set<std::string> merging, staying;  // places
 
   template <class Tag>
@@ -62,11 +62,13 @@ struct MergeWalk {
   void whole(const Path& at, Module& trained) {
     std::string place = at.string();
     if constexpr (merges<M>) {
-      static_assert(Site::rule == at::Rule::delta || std::is_same_v<Site, at::FfnHidden>,
-                    "[towpath] merge: only what stands at a projection, or scales the hidden units, can become part of a weight");
+      static_assert(
+          Site::rule == at::Rule::delta || std::is_same_v<Site, at::FfnHidden>,
+          "[towpath] merge: only what stands at a projection, or scales the hidden units, can become part of a weight");
       merging.insert(place);
       const Change change{std::is_same_v<Site, at::FfnHidden>
-                              ? place.substr(0, place.size() - Site::path_name.view().size()) + std::string(at::FfnOut::path_name.view())
+                              ? place.substr(0, place.size() - Site::path_name.view().size()) +
+                                    std::string(at::FfnOut::path_name.view())
                               : place,
                           &trained, [](Env& env, const void* t, Tensor<Env>& weight, Tensor<Env>& bias) {
                             M::template merge<Site>(env, *static_cast<const Module*>(t), weight, bias);
@@ -85,18 +87,21 @@ void give(Env& env, const MergeWalk<Env>& from, std::vector<LeafRef<Env>> to) {
   const char* fix = "Merge into a model of type Merged<…> of this one's";
   for (const auto& place : from.merging)
     if (from.staying.contains(place))
-      fail("cannot merge", "at " + place + " stand a method that can become part of the weight and one that cannot", "Put one of them elsewhere");
+      fail("cannot merge", "at " + place + " stand a method that can become part of the weight and one that cannot",
+           "Put one of them elsewhere");
   std::map<std::string, const LeafRef<Env>*> given;
   for (const auto& leaf : from.leaves) given[leaf.name] = &leaf;
   std::set<std::string> wanted;
   for (const auto& leaf : to) {
     wanted.insert(leaf.name);
     const auto it = given.find(leaf.name);
-    if (it == given.end()) fail("cannot merge into this model", "it has " + leaf.name + ", which the tuned one does not have", fix);
+    if (it == given.end())
+      fail("cannot merge into this model", "it has " + leaf.name + ", which the tuned one does not have", fix);
     if (it->second->rows() != leaf.rows() || it->second->columns() != leaf.columns())
       fail("cannot merge into this model", leaf.name + " has other extents in the tuned one", fix);
     if (it->second->empty())
-      fail("this model has no weights yet", "\"" + leaf.name + "\" was never filled", "Call load(model, Safetensors{…}) before merging");
+      fail("this model has no weights yet", "\"" + leaf.name + "\" was never filled",
+           "Call load(model, Safetensors{…}) before merging");
   }
   for (const auto& leaf : from.leaves)
     if (!wanted.contains(leaf.name)) fail("cannot merge into this model", "it has no place for " + leaf.name, fix);
@@ -115,7 +120,9 @@ void give(Env& env, const MergeWalk<Env>& from, std::vector<LeafRef<Env>> to) {
       change.apply(env, change.trained, *parameter(change.projection + ".weight"), bias ? *bias : none);
     }
   const auto fill = [](LeafRef<Env>& leaf, View<Env> values) {
-    if (leaf.owned) return Env::Space::copy(leaf.owned->data(), values.data, static_cast<std::size_t>(leaf.size()) * sizeof(typename Env::Scalar));
+    if (leaf.owned)
+      return Env::Space::copy(leaf.owned->data(), values.data,
+                              static_cast<std::size_t>(leaf.size()) * sizeof(typename Env::Scalar));
     Tensor<Env> own(leaf.rows(), leaf.columns());
     Env::Space::copy(own.data(), values.data, static_cast<std::size_t>(leaf.size()) * sizeof(typename Env::Scalar));
     leaf.shared->refer(std::move(own));
@@ -136,15 +143,16 @@ auto merge_walk(const M& model) {
 }
 }  // namespace detail
 
-// Merged<Arch>: Arch without the methods that can become part of its weights (LoRA, DoRA, gains, and those that only flip what trains: BitFit,
-// LayerNormTuning, FullTuning). Prefixes, adapters and pathways stay.
+// Merged<Arch>: Arch without the methods that can become part of its weights (LoRA, DoRA, gains, and those that only flip what trains:
+// BitFit, LayerNormTuning, FullTuning). Prefixes, adapters and pathways stay.
 template <class Arch>
 using Merged = typename detail::MergedOf<Arch>::type;
 
 // merge(env, tuned, plain): plain, of type Merged<Arch>, computes what tuned computes, at the backbone's cost: LoRA's W + s B A, DoRA's
-// m / ‖·‖ ⊙ (W + s B A), …. Touched weights are copies of its own; all others stay shared with tuned, which is not changed, nor is any other model over
-// the same backbone. Sums are rounded in another order, so results agree to rounding. save(plain, path) then writes a checkpoint that
-// loads without the methods (peft's merge_and_unload). Fails, before anything is written, if a parameter would be lost or is missing.
+// m / ‖·‖ ⊙ (W + s B A), …. Touched weights are copies of its own; all others stay shared with tuned, which is not changed, nor is any
+// other model over the same backbone. Sums are rounded in another order, so results agree to rounding. save(plain, path) then writes a
+// checkpoint that loads without the methods (peft's merge_and_unload). Fails, before anything is written, if a parameter would be lost or
+// is missing.
 template <class From, class To>
 void merge(typename From::Environment& env, const From& tuned, To& plain) {
   detail::give(env, detail::merge_walk(tuned), leaves(plain));

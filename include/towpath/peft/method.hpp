@@ -3,7 +3,7 @@
 //   template <class Env, class Site, Index In, Index Out> using Module = …;      (one width where it does not change: at::KeysValues, Keys,
 //                                                                                  Values, Context, FfnArgument, FfnHidden, InputTokens)
 // It may also say how its module joins what is there already, where y = Main(x) + Module(x) is not it:
-//   template <class Main, class Branch> using Join = …;                           (at sites whose rule is delta or branch; needs_base: nn/around.hpp)
+//   template <class Main, class Branch> using Join = …;    (deltas and branches; round the base's weight: nn/around.hpp)
 // and how the trained module becomes part of a weight (peft/merge.hpp):
 //   static constexpr bool merges = true;
 //   template <class Site, class Env, class Trained> static void merge(Env&, const Trained&, Tensor<Env>& weight, Tensor<Env>& bias);
@@ -32,7 +32,8 @@ struct Attach {
     using Base = typename M::template Module<Env, Site, widths...>;
     template <class F, class... Ms>
     static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
-      if constexpr (requires { f.template whole<M, Site, Base>(at, ms...); }) return f.template whole<M, Site, Base>(at, ms...);  // asks for methods, not for leaves
+      if constexpr (requires { f.template whole<M, Site, Base>(at, ms...); })  // asks for methods, not for leaves
+        return f.template whole<M, Site, Base>(at, ms...);
       Base::visit(
           [&](const Path& name, auto tag, auto&... leaves) {
             tag.added = true;

@@ -9,8 +9,9 @@ namespace detail {
 struct AnyPathway;
 }
 
-// An option of Pathway: what it goes round is a constant to backward, so that gradients travel along the pathway alone. An experiment, and not the
-// gradient of the loss: modules inside still learn, each from the gradient at its layer's output. Without any the backbone has no backward.
+// An option of Pathway: what it goes round is a constant to backward, so that gradients travel along the pathway alone. An experiment, and
+// not the gradient of the loss: modules inside still learn, each from the gradient at its layer's output. Without any the backbone has no
+// backward.
 struct DetachMain {};
 
 // The aside module of IAA (Ma et al., CIKM 2022): B(x) = σ(x W_dᵀ + b_d) W_uᵀ + b_u, a bottleneck without a skip of its own, whose
@@ -37,7 +38,8 @@ struct Pathway {
   using named = list::filter<IsSite, List<S...>>;
   static constexpr bool detaches = named::size < sizeof...(S);
   using sites = list::apply<Sites, std::conditional_t<named::size == 0, List<at::Outside>, named>>;
-  static_assert(((std::is_same_v<S, DetachMain> || std::is_same_v<S, at::OutsideAttention> || std::is_same_v<S, at::OutsideFfn> || std::is_same_v<S, at::OutsideLayer> ||
+  static_assert(((std::is_same_v<S, DetachMain> ||
+                  std::is_same_v<S, at::OutsideAttention> || std::is_same_v<S, at::OutsideFfn> || std::is_same_v<S, at::OutsideLayer> ||
                   std::is_same_v<S, at::OutsideModel> || std::is_same_v<S, at::Outside>) &&
                  ...),
                 "[towpath] a Pathway runs outside: use at::OutsideAttention, at::OutsideFfn (IAA-S), at::OutsideLayer (IAA-L) or "

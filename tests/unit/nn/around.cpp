@@ -1,10 +1,12 @@
 #include "towpath/nn/around.hpp"
+
 #include "towpath/nn/linear.hpp"
 #include "towpath/nn/under.hpp"
 
 #include "gradients.hpp"
 
 #include <doctest/doctest.h>
+
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -31,17 +33,19 @@ struct Gain {
     static constexpr bool uses_input = false;
 
     template <class Pass, class Base>
-    Tensor<Env> forward(Env& env, const Base& base, View<Env> x, Saved<Pass>& saved, const op::FinishOf<Env>& finish) const {
+    Tensor<Env> forward(Env& env, const Base& base, View<Env> x, Saved<Pass>& saved,
+                        const op::FinishOf<Env>& finish) const {
       Tensor<Env> u = op::nt<Env>(env, x, base.weight), y = op::scale_columns<Env>(env, u, gain);
       if constexpr (Pass::learns) saved.product = std::move(u);
       op::finish<Env>(env, y, finish);
       return y;
     }
     template <class Pass, class Base>
-    InputGradient<Env, Pass> backward(Env& env, const Base& base, View<Env> dy, View<Env>, Saved<Pass>& saved, typename Base::Grads&, Grads& g,
-                                      const op::FinishOf<Env>& finish) const {
+    InputGradient<Env, Pass> backward(Env& env, const Base& base, View<Env> dy, View<Env>, Saved<Pass>& saved,
+                                      typename Base::Grads&, Grads& g, const op::FinishOf<Env>& finish) const {
       op::column_dots_add<Env>(env, dy, saved.product, g.gain);
-      if constexpr (Pass::wants_input) return op::nn<Env>(env, op::scale_columns<Env>(env, dy, gain), base.weight, finish);
+      if constexpr (Pass::wants_input)
+        return op::nn<Env>(env, op::scale_columns<Env>(env, dy, gain), base.weight, finish);
       else return {};
     }
     template <class F, class... Ms>

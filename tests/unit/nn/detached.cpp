@@ -1,4 +1,5 @@
 #include "towpath/nn/detached.hpp"
+
 #include "towpath/nn/beside.hpp"
 #include "towpath/nn/chain.hpp"
 #include "towpath/nn/linear.hpp"
@@ -6,6 +7,7 @@
 #include "gradients.hpp"
 
 #include <doctest/doctest.h>
+
 #include <type_traits>
 
 using namespace towpath;
@@ -19,7 +21,8 @@ using Saved = typename Arch::template On<Env>::template Saved<Pass>;
 
 static_assert(Module<Detached<Tuned>::On<Env>, Env> && Detached<Tuned>::trains && !Detached<Still>::trains);
 static_assert(Detached<Tuned>::On<Env>::uses_input<Learn<true>> && !Detached<Still>::On<Env>::uses_input<Learn<true>>);
-static_assert(!std::is_empty_v<Saved<Then<Tuned, Tuned>, Learn<true>>> && std::is_empty_v<Saved<Detached<Then<Still, Still>>, Learn<true>>>);
+static_assert(!std::is_empty_v<Saved<Then<Tuned, Tuned>, Learn<true>>> &&
+              std::is_empty_v<Saved<Detached<Then<Still, Still>>, Learn<true>>>);
 }  // namespace
 
 TEST_CASE("where nobody below trains, it is the module itself") {
@@ -35,7 +38,8 @@ TEST_CASE("x is a constant to M: dx is the branch's alone, M's own gradients are
   Free::Saved<Learn<true>> kept;
   Cut::Saved<Learn<true>> less;
   const auto dy = a.drawn(3, 4, 8);
-  CHECK(gradients::same_bits(a.module.forward<Learn<true>>(a.env, a.input(), kept), b.module.forward<Learn<true>>(b.env, b.input(), less)));
+  CHECK(gradients::same_bits(a.module.forward<Learn<true>>(a.env, a.input(), kept),
+                             b.module.forward<Learn<true>>(b.env, b.input(), less)));
   Free::Grads g;
   Cut::Grads h;
   a.module.backward<Learn<true>>(a.env, dy, a.input(), kept, g);

@@ -1,16 +1,17 @@
 #include "towpath/peft/dora.hpp"
 
-#include "../model/small.hpp"
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/full.hpp"
+
+#include "../model/small.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace towpath;
 
 namespace {
-// DoRA does not differentiate its norms, so differences see another function. Held is DoRA with norms that are constants indeed, W's own: all of its code is
-// checked but that; that the norms of W + s B A are constants to it is checked below and, beside peft, in tests/parity.
+// DoRA does not differentiate its norms, so differences see another function. Held is DoRA with norms that are constants indeed, W's own:
+// all of its code is checked but that; that the norms of W + s B A are constants to it is checked below and, beside peft, in tests/parity.
 struct HeldNorms {
   template <class Env, class Change>
   static Tensor<Env> of(Env& env, const Change&, View<Env> weight) {
@@ -20,7 +21,8 @@ struct HeldNorms {
 template <Index Rank, class... Options>
 struct Held : DoRA<Rank, Options...> {
   template <class Env, class, Index In, Index Out>
-  using Module = typename detail::Decomposed<typename LoRA<Rank, Options...>::template Delta<In, Out>::type, Out, HeldNorms>::template On<Env>;
+  using Module = typename detail::Decomposed<typename LoRA<Rank, Options...>::template Delta<In, Out>::type, Out,
+                                             HeldNorms>::template On<Env>;
 };
 }  // namespace
 
@@ -68,7 +70,8 @@ TEST_CASE("to backward the norms are constants") {
 
 TEST_CASE("y = m / ‖W + s B A‖ ⊙ x (W + s B A)ᵀ + b, by hand") {
   using Env = Cpu<double>;
-  using Layer = Around<Linear<3, 4, Leaf::frozen>, detail::Decomposed<LoRA<2, Alpha<6>>::Delta<3, 4>::type, 4>>::On<Env>;
+  using Layer =
+      Around<Linear<3, 4, Leaf::frozen>, detail::Decomposed<LoRA<2, Alpha<6>>::Delta<3, 4>::type, 4>>::On<Env>;
   Env env{{.threads = 1}};
   Layer layer;
   randomise<Layer, Env>(layer, 1);

@@ -1,11 +1,13 @@
 // DoRA's start, names and count. (Gradients: dora.cpp.)
-#include "../model/small.hpp"
 #include "towpath/io/checkpoint.hpp"
 #include "towpath/peft/dora.hpp"
 #include "towpath/peft/full.hpp"
 
-#include <cstdio>
+#include "../model/small.hpp"
+
 #include <doctest/doctest.h>
+
+#include <cstdio>
 
 using namespace towpath;
 
@@ -19,13 +21,15 @@ static_assert(parameters<Bert<BertBase, Base<DoRA<8>>>>().trainable == 313'344);
 
 TEST_CASE("DoRA starts at the backbone, bit for bit: where B is zero, a row over its norm times that norm is the row") {
   CHECK(starts_at_the_backbone<SmallBert<DoRA<2>>>());
-  CHECK(starts_at_the_backbone<SmallBert<DoRA<3, Alpha<16>, RankStabilised, at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut>>>());
+  CHECK(starts_at_the_backbone<SmallBert<DoRA<3, Alpha<16>, RankStabilised, at::Query, at::Key, at::Value,
+                                              at::AttentionOutput, at::FfnIn, at::FfnOut>>>());
   CHECK(starts_at_the_backbone<SmallBert<DoRA<2>, Tagged<"b", LoRA<2>>>>());
 }
 
 TEST_CASE("names are peft's") {
   CHECK(names_of<Bert<Small, Repeat<1, TransformerLayer<Small, DoRA<2, at::Query>>>>>() ==
-        Names{"encoder.layer.0.attention.self.query.lora_A.weight", "encoder.layer.0.attention.self.query.lora_B.weight",
+        Names{"encoder.layer.0.attention.self.query.lora_A.weight",
+              "encoder.layer.0.attention.self.query.lora_B.weight",
               "encoder.layer.0.attention.self.query.lora_magnitude_vector"});
 }
 
@@ -49,7 +53,8 @@ TEST_CASE("magnitudes are the norms of the weights that were loaded; those that 
     if (leaf.name == "encoder.layer.1.intermediate.dense.weight")
       for (Index o = 0; o < Small::ffn; ++o) {
         double square = 0;
-        for (Index i = 0; i < Small::hidden; ++i) square += double(leaf.view().row(o)[i]) * double(leaf.view().row(o)[i]);
+        for (Index i = 0; i < Small::hidden; ++i)
+          square += double(leaf.view().row(o)[i]) * double(leaf.view().row(o)[i]);
         CHECK(magnitude().view().data[o] == doctest::Approx(std::sqrt(square)).epsilon(1e-6));
       }
   magnitude().owned->data()[0] = 7;

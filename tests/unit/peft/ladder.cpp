@@ -1,8 +1,9 @@
 #include "towpath/peft/ladder.hpp"
 
-#include "../model/small.hpp"
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/lora.hpp"
+
+#include "../model/small.hpp"
 
 #include <doctest/doctest.h>
 
@@ -24,5 +25,6 @@ TEST_CASE("gradients of a ladder") {
 TEST_CASE("gradients of a ladder that injects") {
   CHECK_GRADIENTS(SmallBert<Both>);
   CHECK_GRADIENTS(SmallBert<Both, LoRA<2>, Adapter<2>, Pathway<Aside<2>>>);
-  CHECK_GRADIENTS(Bert<Small, Segments<Repeat<1, TransformerLayer<Small, LoRA<2>>>, Repeat<2, TransformerLayer<Small, Both>>>>);
+  CHECK_GRADIENTS(
+      Bert<Small, Segments<Repeat<1, TransformerLayer<Small, LoRA<2>>>, Repeat<2, TransformerLayer<Small, Both>>>>);
 }

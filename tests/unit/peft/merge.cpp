@@ -1,6 +1,5 @@
 #include "towpath/peft/merge.hpp"
 
-#include "../model/small.hpp"
 #include "towpath/io/checkpoint.hpp"
 #include "towpath/ir/bi_encoder.hpp"
 #include "towpath/peft/adapter.hpp"
@@ -9,8 +8,11 @@
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
 
-#include <cstdio>
+#include "../model/small.hpp"
+
 #include <doctest/doctest.h>
+
+#include <cstdio>
 
 using namespace towpath;
 
@@ -60,11 +62,18 @@ struct Stays : Gain {
 // What is merged, where nothing else is: the backbone.
 template <class... Methods>
 constexpr bool becomes_plain = std::is_same_v<Merged<SmallBert<Methods...>>, SmallBert<>>;
-static_assert(becomes_plain<> && becomes_plain<LoRA<2>, BitFit> && becomes_plain<DoRA<2>, Tagged<"b", LoRA<2>>, LayerNormTuning> && becomes_plain<FullTuning>);
+static_assert(becomes_plain<> && becomes_plain<LoRA<2>, BitFit> &&
+              becomes_plain<DoRA<2>, Tagged<"b", LoRA<2>>, LayerNormTuning> && becomes_plain<FullTuning>);
 static_assert(becomes_plain<Gain> && !becomes_plain<Stays>);
 static_assert(std::is_same_v<Merged<SmallBert<LoRA<2>, Adapter<2>, Prefix<1>>>, SmallBert<Adapter<2>, Prefix<1>>>);
-static_assert(std::is_same_v<Merged<BiEncoder<Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<1, TransformerLayer<Small, LoRA<2>>>>, BitFit, Pathway<Aside<2>>>, MeanPooling>>,
-                             BiEncoder<Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<1, TransformerLayer<Small>>>, Pathway<Aside<2>>>, MeanPooling>>);
+static_assert(std::is_same_v<
+              Merged<BiEncoder<
+                  Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<1, TransformerLayer<Small, LoRA<2>>>>,
+                       BitFit, Pathway<Aside<2>>>,
+                  MeanPooling>>,
+              BiEncoder<Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<1, TransformerLayer<Small>>>,
+                             Pathway<Aside<2>>>,
+                        MeanPooling>>);
 
 double furthest(const Tensor<Env>& a, const Tensor<Env>& b) {
   double worst = a.size() == b.size() ? 0 : 1e9;
@@ -87,7 +96,8 @@ void agrees() {
   const double off = furthest(before, encoding(env, plain, tokens));
   CHECK(off <= 1e-5);
   unmerge(env, tuned, plain);
-  if (Merged<Arch>::trains || Arch::trains) CHECK(std::is_same_v<Arch, SmallBert<FullTuning>> == (furthest(before, encoding(env, plain, tokens)) < 1e-3));
+  if (Merged<Arch>::trains || Arch::trains)
+    CHECK(std::is_same_v<Arch, SmallBert<FullTuning>> == (furthest(before, encoding(env, plain, tokens)) < 1e-3));
 }
 
 }  // namespace
@@ -117,7 +127,8 @@ TEST_CASE("merging touches neither the tuned model nor others over the backbone;
   load(plain, file);
   share(plain, tuned);
   share(plain, other);
-  const Tensor<Env> says = encoding(env, plain, tokens), tuned_says = encoding(env, tuned, tokens), other_says = encoding(env, other, tokens);
+  const Tensor<Env> says = encoding(env, plain, tokens), tuned_says = encoding(env, tuned, tokens),
+                    other_says = encoding(env, other, tokens);
 
   merge(env, tuned, merged);
   const auto mine = leaves(merged), theirs = leaves(plain);
@@ -136,7 +147,8 @@ TEST_CASE("merging touches neither the tuned model nor others over the backbone;
   for (const auto& leaf : leaves(merged)) {
     const Entry* e = file.find(leaf.name);
     REQUIRE(e != nullptr);
-    CHECK_MESSAGE(std::memcmp(e->data, leaf.view().data, static_cast<std::size_t>(leaf.size()) * sizeof(float)) == 0, leaf.name);
+    CHECK_MESSAGE(std::memcmp(e->data, leaf.view().data, static_cast<std::size_t>(leaf.size()) * sizeof(float)) == 0,
+                  leaf.name);
   }
   CHECK(same_bits(encoding(env, merged, tokens), says));
   std::remove("merge_backbone.safetensors");
@@ -163,17 +175,19 @@ std::string complaint(bool filled = true) {
   initialise(tuned, 1, filled ? Fill::everything : Fill::trained);
   try {
     merge(env, tuned, to);
-  } catch (const Error& e) {
-    return e.what();
-  }
+  } catch (const Error& e) { return e.what(); }
   return {};
 }
 }  // namespace
 
 TEST_CASE("nothing is lost without a word") {
-  CHECK(complaint<SmallBert<LoRA<2>, Adapter<2>>, SmallBert<>>().find("it has no place for encoder.layer.0.attention.output.adapter_down.weight") != std::string::npos);
-  CHECK(complaint<SmallBert<LoRA<2>>, SmallBert<Adapter<2>>>().find("it has encoder.layer.0.attention.output.adapter_down.weight, which") != std::string::npos);
-  CHECK(complaint<SmallBert<LoRA<2>, Adapter<3>>, SmallBert<Adapter<2>>>().find("has other extents") != std::string::npos);
+  CHECK(complaint<SmallBert<LoRA<2>, Adapter<2>>, SmallBert<>>().find(
+            "it has no place for encoder.layer.0.attention.output.adapter_down.weight") != std::string::npos);
+  CHECK(complaint<SmallBert<LoRA<2>>, SmallBert<Adapter<2>>>().find(
+            "it has encoder.layer.0.attention.output.adapter_down.weight, which") != std::string::npos);
+  CHECK(complaint<SmallBert<LoRA<2>, Adapter<3>>, SmallBert<Adapter<2>>>().find("has other extents") !=
+        std::string::npos);
   CHECK(complaint<SmallBert<LoRA<2>>, SmallBert<>>(false).find("this model has no weights yet") != std::string::npos);
-  CHECK(complaint<SmallBert<Gain, Tagged<"b", Stays>>, SmallBert<Tagged<"b", Stays>>>().find("one that cannot") != std::string::npos);
+  CHECK(complaint<SmallBert<Gain, Tagged<"b", Stays>>, SmallBert<Tagged<"b", Stays>>>().find("one that cannot") !=
+        std::string::npos);
 }

@@ -1,7 +1,8 @@
 // A pathway that alone carries gradients. (With the backbone: pathway.cpp.)
-#include "../model/small.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
+
+#include "../model/small.hpp"
 
 #include <doctest/doctest.h>
 
@@ -13,11 +14,13 @@ using Env = Cpu<double>;
 using Layer = TransformerLayer<Small, Alone>;
 
 static_assert(std::is_same_v<Alone::sites, Pathway<Aside<3>>::sites>);
-static_assert(std::is_same_v<Pathway<Aside<3>, at::OutsideFfn, DetachMain, at::OutsideAttention>::sites, Sites<at::OutsideFfn, at::OutsideAttention>>);
+static_assert(std::is_same_v<Pathway<Aside<3>, at::OutsideFfn, DetachMain, at::OutsideAttention>::sites,
+                             Sites<at::OutsideFfn, at::OutsideAttention>>);
 // Round a frozen layer the backbone has no backward at all, on whatever pass, and keeps nothing.
 using Saved = Layer::On<Env>::Saved<Learn<true>>;
 static_assert(std::is_empty_v<decltype(Saved::main)> && !std::is_empty_v<decltype(Saved::branch)>);
-static_assert(!std::is_empty_v<decltype(TransformerLayer<Small, Pathway<Aside<3>>>::On<Env>::Saved<Learn<true>>::main)>);
+static_assert(
+    !std::is_empty_v<decltype(TransformerLayer<Small, Pathway<Aside<3>>>::On<Env>::Saved<Learn<true>>::main)>);
 }  // namespace
 
 TEST_CASE("start and names are the pathway's; where nothing below trains the gradient is the loss's") {
@@ -61,7 +64,8 @@ TEST_CASE("two layers: each aside gets what came down through the asides above i
   REQUIRE(found.size() == 8);
   for (std::size_t i = 0; i < found.size(); ++i) {
     CHECK(op::square_norm<Env>(env, *found[i]) > 0);
-    for (Index k = 0; k < found[i]->size(); ++k) CHECK(found[i]->data()[k] == doctest::Approx(right[i]->data()[k]).epsilon(1e-12));
+    for (Index k = 0; k < found[i]->size(); ++k)
+      CHECK(found[i]->data()[k] == doctest::Approx(right[i]->data()[k]).epsilon(1e-12));
   }
 }
 
@@ -87,6 +91,7 @@ TEST_CASE("modules inside learn from the gradient at their layer's output; only 
   REQUIRE(a.size() == b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     CHECK(op::square_norm<Env>(env, *a[i]) > 0);
-    CHECK_MESSAGE(same_bits(*a[i], *b[i]) == trained[i].name.starts_with("encoder.layer.1."), trained[i].name);  // nothing is cut above the upper layer
+    CHECK_MESSAGE(same_bits(*a[i], *b[i]) == trained[i].name.starts_with("encoder.layer.1."),
+                  trained[i].name);  // nothing is cut above the upper layer
   }
 }
