@@ -46,7 +46,7 @@ struct MergeWalk {
     void (*apply)(Env&, const void* trained, Tensor<Env>& weight, Tensor<Env>& bias);
   };
   std::vector<LeafRef<Env>> leaves;
-  std::vector<Change> deltas, gains;  // a gain of units comes after all that is added to the projection
+  std::vector<Change> deltas, gains;    // a gain of units comes after all that is added to the projection
   std::set<std::string> beside, among;  // projections with something that stays: a delta, a module of units
 
   template <class Tag>
@@ -62,12 +62,16 @@ struct MergeWalk {
     constexpr bool delta = Site::rule == at::Rule::delta, units = list::contains<Site, UnitSites>;
     std::string projection = at.string();
     if constexpr (std::is_same_v<Site, at::FfnHidden>)
-      projection.replace(projection.size() - Site::path_name.view().size(), std::string::npos, at::FfnOut::path_name.view());
+      projection.replace(projection.size() - Site::path_name.view().size(), std::string::npos,
+                         at::FfnOut::path_name.view());
     if constexpr (merges<M>) {
-      static_assert(delta || units, "[towpath] merge: only what stands at a projection, or scales units, can become part of a weight");
-      (delta ? deltas : gains).push_back({std::move(projection), &trained, [](Env& env, const void* t, Tensor<Env>& weight, Tensor<Env>& bias) {
-                                            M::template merge<Site>(env, *static_cast<const Module*>(t), weight, bias);
-                                          }});
+      static_assert(delta || units,
+                    "[towpath] merge: only what stands at a projection, or scales units, can become part of a weight");
+      (delta ? deltas : gains)
+          .push_back(
+              {std::move(projection), &trained, [](Env& env, const void* t, Tensor<Env>& weight, Tensor<Env>& bias) {
+                 M::template merge<Site>(env, *static_cast<const Module*>(t), weight, bias);
+               }});
     } else {
       if constexpr (delta || units) (delta ? beside : among).insert(std::move(projection));
       // Its leaves alone: a method inside another (Gated) does not merge by itself.
@@ -83,7 +87,8 @@ void give(Env& env, const MergeWalk<Env>& from, std::vector<LeafRef<Env>> to) {
   const auto alone = [](const auto& changes, const std::set<std::string>& staying) {
     for (const auto& change : changes)
       if (staying.contains(change.projection))
-        fail("cannot merge", "at " + change.projection + " stand a method that can become part of the weight and one that cannot",
+        fail("cannot merge",
+             "at " + change.projection + " stand a method that can become part of the weight and one that cannot",
              "Put one of them elsewhere");
   };
   alone(from.deltas, from.beside), alone(from.gains, from.beside), alone(from.gains, from.among);

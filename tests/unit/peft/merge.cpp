@@ -182,8 +182,8 @@ std::string complaint(bool filled = true) {
 }
 template <class Staying, class Merging>
 bool stands_in_the_way(const std::string& projection) {
-  return complaint<SmallBert<Staying, Merging>, SmallBert<Staying>>().find("at encoder.layer.0." + projection + " stand a method that can") !=
-         std::string::npos;
+  return complaint<SmallBert<Staying, Merging>, SmallBert<Staying>>().find(
+             "at encoder.layer.0." + projection + " stand a method that can") != std::string::npos;
 }
 }  // namespace
 
@@ -200,7 +200,7 @@ TEST_CASE("nothing is lost without a word") {
 TEST_CASE("a method that stays keeps others out of its projection, where they would change what it says") {
   CHECK(stands_in_the_way<Stays<at::FfnHidden>, Ia3<at::FfnHidden>>("output.dense"));
   CHECK(stands_in_the_way<Stays<at::Keys>, Ia3<at::Keys>>("attention.self.key"));
-  CHECK(stands_in_the_way<Gated<LoRA<2, at::Key>>, Ia3<at::Keys>>("attention.self.key"));        // l ⊙ (K(x) + g Δ(x))
-  CHECK(stands_in_the_way<Gated<LoRA<2, at::FfnOut>>, Ia3<at::FfnHidden>>("output.dense"));      // Δ reads what was scaled
+  CHECK(stands_in_the_way<Gated<LoRA<2, at::Key>>, Ia3<at::Keys>>("attention.self.key"));    // l ⊙ (K(x) + g Δ(x))
+  CHECK(stands_in_the_way<Gated<LoRA<2, at::FfnOut>>, Ia3<at::FfnHidden>>("output.dense"));  // Δ reads what was scaled
   CHECK(stands_in_the_way<Gated<LoRA<2, at::AttentionOutput>>, Ia3<at::Context>>("attention.output.dense"));
 }
