@@ -36,8 +36,8 @@ using Coarse =
          Adapter<2, Gelu, at::PostFfn>, Adapter<2, Gelu, at::PostAttentionNorm>, Adapter<2, Gelu, at::PostFfnNorm>,
          Pathway<Aside<2, Gelu>, at::OutsideAttention>, Pathway<Aside<2, Gelu>, at::OutsideFfn>, Pathway<Aside<2, Gelu>, at::OutsideLayer>,
          BitFit, LayerNormTuning, FullTuning>;
-// What stands together there, apart; and other methods at the same sites. Alone and in pairs with each other and with all of the above: in
-// threes they would take as long again twice over to compile. Tagged, so that no name is another's; before the others, for DoRA wants to be first.
+// What stands together there, apart; and other methods at the same sites. Alone and in pairs with each other and with all of the above: all
+// threes would take three times as long to compile. Tagged, so that no name is another's; before the others, for DoRA wants to be first.
 // Not here: a Prompt is a Bert's (unit/peft/prompt.cpp); beside a Ladder that only reads nothing in its layer may train (unit/peft/ladder.cpp,
 // compile_fail); a Prefix's network makes the same table (unit/peft/prefix_mlp.cpp); MAM, UniPELT, Houlsby and Pfeiffer are other names.
 template <class M>
@@ -102,7 +102,8 @@ void check_one() {
     using Layer = decltype(layer(methods<all[i]>()));
     for (const std::vector<Index>& lengths : {std::vector<Index>{1}, {1, 2, 5}}) {
       const CheckOptions options{.lengths = lengths, .width = Small::hidden, .entries = 1};
-      const GradientCheck low = check_gradients<Layer, Learn<false>>(i + 1, options), high = check_gradients<Layer, Learn<true>>(i + 1, options);
+      const GradientCheck low = check_gradients<Layer, Learn<false>>(i + 1, options),
+                          high = check_gradients<Layer, Learn<true>>(i + 1, options);
       for (const GradientCheck& r : {low, high}) {
         INFO("sites " << all[i].a << ", " << all[i].b << ", " << all[i].c << ": " << r.where << " is off by " << r.worst);
         CHECK(r.compared > 0);
