@@ -33,7 +33,7 @@ Batch batch() {
 // One side: a model on an environment, and what it is asked to do.
 struct Side {
   const char* name;
-  std::function<double()> step;            // the loss
+  std::function<double()> step;  // the loss
   std::function<std::vector<float>()> encode;
 };
 
@@ -84,7 +84,8 @@ bool beside(const char* shape, const char* title, const std::vector<Side>& sides
   for (const Side& s : sides) {
     if (&s == &sides.front()) continue;
     const auto v = s.encode();
-    for (std::size_t i = 0; i < v.size(); ++i) largest = std::max(largest, std::fabs(static_cast<double>(v[i]) - static_cast<double>(expected[i])));
+    for (std::size_t i = 0; i < v.size(); ++i)
+      largest = std::max(largest, std::fabs(static_cast<double>(v[i]) - static_cast<double>(expected[i])));
     apart = std::max(apart, std::fabs(s.step() - loss));
   }
   if (!(largest < 1e-4 && apart < 1e-4)) {
@@ -101,7 +102,8 @@ bool beside(const char* shape, const char* title, const std::vector<Side>& sides
   const double step = median(steps[0]), encoding = median(encodings[0]);
   for (std::size_t i = 0; i < sides.size(); ++i) {
     const double s = median(steps[i]), e = median(encodings[i]);
-    std::printf("| %s, %s | %s | %.0f | %.2f | %.0f | %.2f |\n", shape, title, sides[i].name, 12 * 128 / e, encoding / e, 16 * 128 / s, step / s);
+    std::printf("| %s, %s | %s | %.0f | %.2f | %.0f | %.2f |\n", shape, title, sides[i].name, 12 * 128 / e,
+                encoding / e, 16 * 128 / s, step / s);
   }
   std::printf("  (embeddings %.1e apart, losses %.1e)\n", largest, apart);
   std::fflush(stdout);
@@ -111,10 +113,17 @@ bool beside(const char* shape, const char* title, const std::vector<Side>& sides
 template <class Shape>
 bool run(const char* name, Index threads, int rounds) {
   const Settings best{.threads = threads}, wide{.threads = threads, .isa = "avx512"};
-  bool good = beside<Shape>(name, "bf16", {side<Cpu<float, bf16>, Shape>("Cpu<float, bf16>", best), side<OneDnn<bf16>, Shape>("OneDnn<bf16>", best)}, rounds);
-  good = good && beside<Shape>(name, "f32", {side<Cpu<float>, Shape>("Cpu<float>", best), side<OneDnn<>, Shape>("OneDnn<>", best)}, rounds);
+  bool good = beside<Shape>(
+      name, "bf16",
+      {side<Cpu<float, bf16>, Shape>("Cpu<float, bf16>", best), side<OneDnn<bf16>, Shape>("OneDnn<bf16>", best)},
+      rounds);
+  good = good &&
+         beside<Shape>(name, "f32",
+                       {side<Cpu<float>, Shape>("Cpu<float>", best), side<OneDnn<>, Shape>("OneDnn<>", best)}, rounds);
   if (kernels::Machine::find().avx512)
-    good = good && beside<Shape>(name, "f32 without AMX", {side<Cpu<float>, Shape>("Cpu<float>", wide), side<OneDnn<>, Shape>("OneDnn<>", wide)}, rounds);
+    good = good && beside<Shape>(name, "f32 without AMX",
+                                 {side<Cpu<float>, Shape>("Cpu<float>", wide), side<OneDnn<>, Shape>("OneDnn<>", wide)},
+                                 rounds);
   return good;
 }
 
@@ -124,8 +133,10 @@ int main(int argc, char** argv) {
   const Index threads = argc > 1 ? std::atol(argv[1]) : 2;
   const int rounds = argc > 2 ? std::atoi(argv[2]) : 9;
   const std::string_view which = argc > 3 ? argv[3] : "";
-  std::printf("%ld threads, medians of %d\n| model | environment | encode, tokens/s | times | LoRA step, tokens/s | times |\n|---|---|---|---|---|---|\n",
-              static_cast<long>(threads), rounds);
+  std::printf(
+      "%ld threads, medians of %d\n| model | environment | encode, tokens/s | times | LoRA step, tokens/s | times "
+      "|\n|---|---|---|---|---|---|\n",
+      static_cast<long>(threads), rounds);
   if (which != "bert-base" && !run<MiniLM>("MiniLM", threads, rounds)) return 1;
   if (which != "minilm" && !run<BertBase>("BERT-base", threads, rounds)) return 1;
 }

@@ -1,5 +1,5 @@
-// Some products with frozen weights by oneDNN (version 2, with OpenMP or without threads): an environment to put in the place of Cpu<float> or
-// Cpu<float, bf16>, not part of the umbrella. CMake: TOWPATH_ONEDNN=ON, towpath::onednn.
+// Some products with frozen weights by oneDNN (version 2, with OpenMP or without threads): an environment to put in the place of Cpu<float>
+// or Cpu<float, bf16>, not part of the umbrella. CMake: TOWPATH_ONEDNN=ON, towpath::onednn.
 #pragma once
 
 #include "towpath/backend/cpu/cpu.hpp"
@@ -13,12 +13,13 @@
 #include <vector>
 
 #if DNNL_VERSION_MAJOR != 2
-#error "[towpath] backend/onednn is written for oneDNN 2 (Debian 12: libdnnl-dev), and this is another version: use Cpu<float> or Cpu<float, bf16> instead"
+#error "[towpath] backend/onednn is written for oneDNN 2, and this is another: take Cpu<float> or Cpu<float, bf16>"
 #endif
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 #include <omp.h>
 #elif DNNL_CPU_RUNTIME != DNNL_RUNTIME_SEQ
-#error "[towpath] backend/onednn shares work out among its own threads: it needs a oneDNN that was built for OpenMP or without threads"
+#error \
+    "[towpath] backend/onednn shares work out among its own threads: it needs a oneDNN that was built for OpenMP or without threads"
 #endif
 
 namespace towpath {
@@ -43,14 +44,14 @@ private:
 #endif
 };
 
-// a [m, k] and y [m, n], their rows so far apart.
+// y [m, n] = a [m, k] w, the rows of a and of y behind each other: with anything between them oneDNN computes in plain loops.
 struct Shape {
-  Index m, n, k, a_stride, y_stride;
+  Index m, n, k;
   bool half;  // multiplied in bf16
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
-// y = a w for m rows. The weight lies in an order that oneDNN chose, for another m if `order` says so.
+// That product. The weight lies in an order that oneDNN chose, for another m if `order` says so.
 class Product {
 public:
   using Memory = dnnl::memory;
@@ -59,10 +60,11 @@ public:
     const OneThread one;
     using Type = Memory::data_type;
     const Type type = s.half ? Type::bf16 : Type::f32;
-    given_ = {{s.m, s.k}, Type::f32, Memory::dims{s.a_stride, 1}};
-    left_ = s.half ? Memory::desc{{s.m, s.k}, type, Memory::dims{s.k, 1}} : given_;
-    const Memory::desc right = order ? *order : Memory::desc{{s.k, s.n}, type, Memory::format_tag::any},
-                       result{{s.m, s.n}, Type::f32, Memory::dims{s.y_stride, 1}};
+    using Tag = Memory::format_tag;
+    given_ = {{s.m, s.k}, Type::f32, Tag::ab};
+    left_ = {{s.m, s.k}, type, Tag::ab};
+    const Memory::desc right = order ? *order : Memory::desc{{s.k, s.n}, type, Tag::any},
+                       result{{s.m, s.n}, Type::f32, Tag::ab};
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::matmul::primitive_desc how({left_, right, result}, attributes, engine);
@@ -77,7 +79,8 @@ public:
   // w [k, n] in that order; `across`: as it lies, else its transpose lies there.
   void pack(BasicView<const float> w, bool across, void* to) const {
     const OneThread one;
-    const Memory::desc plain({shape.k, shape.n}, Memory::data_type::f32, across ? Memory::dims{w.stride, 1} : Memory::dims{1, w.stride});
+    const Memory::desc plain({shape.k, shape.n}, Memory::data_type::f32,
+                             across ? Memory::dims{w.stride, 1} : Memory::dims{1, w.stride});
     Memory from(plain, engine_, const_cast<float*>(w.data)), into(right_, engine_, to);
     dnnl::stream stream(engine_);
     dnnl::reorder(from, into).execute(stream, from, into);
@@ -142,11 +145,13 @@ struct Ops : cpu::Ops<float, Frozen> {
     times(env, a, b, true, y, finish);
   }
   template <class Env>
-  static void nt_nt(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y, const Finish<float>& finish) {
+  static void nt_nt(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y,
+                    const Finish<float>& finish) {
     twice(env, a, b, inner, c, false, y, finish);
   }
   template <class Env>
-  static void nn_nn(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y, const Finish<float>& finish) {
+  static void nn_nn(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y,
+                    const Finish<float>& finish) {
     twice(env, a, b, inner, c, true, y, finish);
   }
 
@@ -161,6 +166,7 @@ struct Ops : cpu::Ops<float, Frozen> {
 
 private:
   static constexpr Index step = 32, most = 128;  // rows of a product: a multiple of the one, at most the other
+  static constexpr Index few = 256;              // Cpu shares columns out where rows are few
 
   // A right-hand side for blocks of `block` rows, by oneDNN or as the base has it.
   template <class Env>
@@ -175,37 +181,38 @@ private:
       if (!packed) return own.times(env, a, 0, own.panels, y, finish);
       const Product& p = a.rows > rest->shape.m ? *whole : *rest;
       const auto room = env.room(p.room());
-      const bool short_of = a.rows < p.shape.m;
-      if (!short_of && !at(finish.plus, y) && !at(finish.gate, y)) {
+      const Index m = p.shape.m, n = p.shape.n, k = p.shape.k;
+      if (a.rows == m && a.stride == k && y.stride == n && !at(finish.plus, y) && !at(finish.gate, y)) {
         p(a.data, packed, y.data, room.data());
         if (!finish.nothing()) env.kernels().finish(y, finish);
         return;
       }
       // rows that are not there are zeros; and the result may not be written before what lies there has been read
-      const auto beside = env.room(static_cast<std::size_t>(p.shape.m * (p.shape.a_stride + p.shape.y_stride)) * sizeof(float));
-      auto *from = static_cast<float*>(beside.data()), *to = from + p.shape.m * p.shape.a_stride;
-      for (Index i = 0; i < a.rows; ++i) std::copy_n(a.row(i), a.columns, from + i * p.shape.a_stride);
-      for (Index i = a.rows; i < p.shape.m; ++i) std::fill_n(from + i * p.shape.a_stride, a.columns, 0.0f);
+      const auto beside = env.room(static_cast<std::size_t>(m * (k + n)) * sizeof(float));
+      auto *from = static_cast<float*>(beside.data()), *to = from + m * k;
+      for (Index i = 0; i < a.rows; ++i) std::copy_n(a.row(i), k, from + i * k);
+      std::fill_n(from + a.rows * k, (m - a.rows) * k, 0.0f);
       p(from, packed, to, room.data());
-      const W result{to, y.rows, y.columns, p.shape.y_stride};
+      const W result{to, y.rows, n};
       if (!finish.nothing()) env.kernels().finish(result, finish);
-      for (Index i = 0; i < y.rows; ++i) std::copy_n(result.row(i), y.columns, y.row(i));
+      for (Index i = 0; i < y.rows; ++i) std::copy_n(result.row(i), n, y.row(i));
     }
     static bool at(V x, W y) { return !x.empty() && x.data == y.data; }
   };
   template <class Env>
-  static Right<Env> right(Env& env, const Factor<float>& b, bool across, Index rows, Index block, Index a_stride, Index y_stride) {
+  static Right<Env> right(Env& env, const Factor<float>& b, bool across, Index rows, Index block) {
     Right<Env> r;
     r.columns = across ? b.values.columns : b.values.rows;
     const Index k = across ? b.values.rows : b.values.columns;
     if (b.forms && theirs(env, r.columns, k)) {
       const bool half = Base::rounds(env);
-      // the order of a weight is that for the largest block of rows that lie close together, whoever asks
-      const Product& usual = env.products()({most, r.columns, k, k, r.columns, half});
-      const auto product = [&](Index m) { return &env.products()({m, r.columns, k, a_stride, y_stride, half}, &usual.order()); };
+      // the order of a weight is that for the largest block of rows, whoever asks
+      const Product& usual = env.products()({most, r.columns, k, half});
+      const auto product = [&](Index m) { return &env.products()({m, r.columns, k, half}, &usual.order()); };
       const int key = 2 * (half ? 18 : 19) + across;
-      r.packed = b.forms->form(key, usual.order().get_size(), [&](void* to) { usual.pack(b.values, across, to); }, b.values.data,
-                               static_cast<std::size_t>(b.values.size()) * sizeof(float));
+      r.packed = b.forms->form(
+          key, usual.order().get_size(), [&](void* to) { usual.pack(b.values, across, to); }, b.values.data,
+          static_cast<std::size_t>(b.values.size()) * sizeof(float));
       const Index left = rows % block;
       r.whole = product(block);
       r.rest = left ? product((left + step - 1) / step * step) : r.whole;
@@ -218,25 +225,27 @@ private:
     return ((rows + pieces - 1) / pieces + step - 1) / step * step;
   }
   template <class Env>
-  static bool theirs(const Env& env, const Factor<float>& b, bool across) {
-    return b.forms && (across ? theirs(env, b.values.columns, b.values.rows) : theirs(env, b.values.rows, b.values.columns));
+  static bool theirs(const Env& env, const Factor<float>& b, bool across, Index rows) {
+    return b.forms && (rows >= few || !Base::rounds(env)) &&
+           (across ? theirs(env, b.values.columns, b.values.rows) : theirs(env, b.values.rows, b.values.columns));
   }
   template <class Env>
   static void times(Env& env, V a, const Factor<float>& b, bool across, W y, const Finish<float>& finish) {
-    if (y.rows == 0 || !theirs(env, b, across)) return across ? Base::nn(env, a, b, y, finish) : Base::nt(env, a, b, y, finish);
+    if (y.rows == 0 || !theirs(env, b, across, y.rows))
+      return across ? Base::nn(env, a, b, y, finish) : Base::nt(env, a, b, y, finish);
     const Index block = block_of(y.rows);
-    const auto r = right(env, b, across, y.rows, block, a.stride, y.stride);
+    const auto r = right(env, b, across, y.rows, block);
     env.rows(y.rows, block, [&](Index from, Index to) {
       r.times(env, a.row_block(from, to - from), y.row_block(from, to - from), finish.rows(from, to - from));
     });
   }
   template <class Env>
-  static void twice(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, bool across, W y,
-                    const Finish<float>& finish) {
-    if (y.rows == 0 || !Base::rounds(env) || (!theirs(env, b, across) && !theirs(env, c, across)))
+  static void twice(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c,
+                    bool across, W y, const Finish<float>& finish) {
+    if (y.rows == 0 || !Base::rounds(env) || (!theirs(env, b, across, y.rows) && !theirs(env, c, across, y.rows)))
       return across ? Base::nn_nn(env, a, b, inner, c, y, finish) : Base::nt_nt(env, a, b, inner, c, y, finish);
     const Index block = block_of(y.rows), between = across ? b.values.columns : b.values.rows;
-    const auto first = right(env, b, across, y.rows, block, a.stride, between), second = right(env, c, across, y.rows, block, between, y.stride);
+    const auto first = right(env, b, across, y.rows, block), second = right(env, c, across, y.rows, block);
     env.rows(y.rows, block, [&](Index from, Index to) {
       const Index n = to - from;
       const auto room = env.room(static_cast<std::size_t>(n * between) * sizeof(float));
@@ -250,18 +259,18 @@ private:
 }  // namespace onednn
 
 // Cpu<float> (OneDnn<>) or Cpu<float, bf16> (OneDnn<bf16>), but where oneDNN measured better it multiplies by frozen weights:
-//   weights in bf16    on AMX, matrices with at least as many outputs as inputs
-//   weights in float   on AVX-512 without AMX (forced, or not there), the same matrices, but not where two products follow each other in the cache
-//                      (op::nt_nt, op::nn_nn); with AMX products by parts are faster
-// The rule asks for the weight's shape, its type and the kernels at hand, never for the number of rows. Everything else is Cpu's. On AMX its sums in bf16
-// have been the same to the last bit; in float they differ in the last places. Rows are cut as Cpu cuts them and each piece is computed
-// on one thread of the environment, so results do not depend on the number of threads. A weight keeps oneDNN's order, once for each orientation asked
-// for, whatever Settings::repack says: memory that Cpu does not need. oneDNN allocates a few small things in each product, so a steady step is
-// not free of that. What oneDNN refuses comes as dnnl::error. bench/RESULTS.md says what a step gains.
+//   weights in bf16    on AMX, matrices with at least as many outputs as inputs, from 256 rows on
+//   weights in float   on AVX-512 without AMX (forced, or not there), the same matrices, but not where two products follow each other in
+//                      the cache (op::nt_nt, op::nn_nn); with AMX products by parts are faster
+// Everything else is Cpu's. Its sums in bf16 are Cpu's to the last bit, those in float differ in the last places. Rows are cut into pieces
+// that do not depend on threads, and each piece is computed by one thread of the environment: so are results. A weight keeps oneDNN's
+// order, once for each orientation asked for, whatever Settings::repack says: memory that Cpu does not need. oneDNN allocates a few small
+// things in each product, so a steady step is not free of that. What oneDNN refuses comes as dnnl::error. bench/RESULTS.md has its gain.
 template <class Frozen = float>
 class OneDnn : public Environment<float, onednn::Ops<Frozen>> {
 public:
-  explicit OneDnn(Settings settings = {}) : Environment<float, onednn::Ops<Frozen>>(settings), kernels_(&cpu::choose<float>(settings.isa)) {}
+  explicit OneDnn(Settings settings = {})
+      : Environment<float, onednn::Ops<Frozen>>(settings), kernels_(&cpu::choose<float>(settings.isa)) {}
   const kernels::Table<float>& kernels() const { return *kernels_; }
   onednn::Products& products() { return products_; }
 

@@ -3,6 +3,7 @@
 #include "../compare.hpp"
 
 #include <doctest/doctest.h>
+
 #include <optional>
 #include <string>
 #include <type_traits>
@@ -43,7 +44,8 @@ std::vector<float> products(Env& env, const Case& c) {
   const Grid<float> a = draw.matrix<float>(c.rows, c.k, 3), b = draw.matrix<float>(c.rows, c.n, 1);
   std::vector<float> all;
   const auto run = [&](Index columns, const auto& multiply) {
-    const Grid<float> bias = draw.matrix<float>(1, columns), plus = draw.matrix<float>(c.rows, columns, 2), gate = draw.matrix<float>(c.rows, columns);
+    const Grid<float> bias = draw.matrix<float>(1, columns), plus = draw.matrix<float>(c.rows, columns, 2),
+                      gate = draw.matrix<float>(c.rows, columns);
     Grid<float> y = draw.matrix<float>(c.rows, columns, 5), slope(c.rows, columns, 1);
     Finish<float> f;
     if (c.kind != Case::plain) {
@@ -77,16 +79,18 @@ std::vector<float> products(Env& env, const Case& c) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("products by oneDNN are those of the CPU, at edge shapes, with every finish, on any number of threads", Frozen, float, bf16) {
+TEST_CASE_TEMPLATE(
+    "products by oneDNN are those of the CPU, at edge shapes, with every finish, on any number of threads", Frozen,
+    float, bf16) {
   using Env = OneDnn<Frozen>;
   const auto settings = asked<Env>(1);
   if (!settings) return;
   Env one(*settings), two(*asked<Env>(2)), five(*asked<Env>(5));
   Cpu<float, Frozen> ours(*settings);
   for (const auto& [k, n] : {std::pair<Index, Index>{64, 64}, {64, 200}, {100, 384}, {70, 33}, {384, 1536}})
-    for (const Index rows : {0, 1, 32, 33, 129})
+    for (const Index rows : {0, 1, 33, 129, 256, 300})
       for (const auto kind : {Case::plain, Case::everything, Case::plus_in_place, Case::gate_in_place}) {
-        if (k == 384 && (rows != 129 || kind != Case::everything)) continue;
+        if (k == 384 && (rows != 300 || kind != Case::everything)) continue;
         CAPTURE(k);
         CAPTURE(n);
         CAPTURE(rows);
@@ -99,13 +103,17 @@ TEST_CASE_TEMPLATE("products by oneDNN are those of the CPU, at edge shapes, wit
           largest = std::max(largest, std::fabs(expected[i]));
           worst = std::max(worst, std::fabs(y[i] - expected[i]));
         }
+        if (std::is_same_v<Frozen, bf16>)
+          CHECK(worst == 0);  // products with few rows are the CPU's, and may not differ
         CHECK(worst <= static_cast<float>(tolerance::same_in_float) * largest);
         CHECK(products(two, c) == y);
         CHECK(products(five, c) == y);
       }
 }
 
-TEST_CASE_TEMPLATE("oneDNN is asked for frozen weights with as many outputs as inputs or more, and keeps their order beside them", Frozen, float, bf16) {
+TEST_CASE_TEMPLATE(
+    "oneDNN is asked for frozen weights with as many outputs as inputs or more, and keeps their order beside them",
+    Frozen, float, bf16) {
   using Env = OneDnn<Frozen>;
   const auto settings = asked<Env>(1);
   if (!settings) return;
@@ -121,7 +129,7 @@ TEST_CASE_TEMPLATE("oneDNN is asked for frozen weights with as many outputs as i
   std::fill_n(values.data(), values.size(), 1.0f);
   SharedTensor<Env> w(128, 64);
   w.refer(std::move(values));
-  const Grid<float> x = Draw(1).matrix<float>(40, 64);
+  const Grid<float> x = Draw(1).matrix<float>(256, 64);
   CHECK(w.forms()->bytes() == 0);
   const auto y = op::nt<Env>(env, BasicView<const float>(x), w);
   const std::size_t kept = w.forms()->bytes();
@@ -131,7 +139,10 @@ TEST_CASE_TEMPLATE("oneDNN is asked for frozen weights with as many outputs as i
   const auto z = op::nt<Env>(other, BasicView<const float>(x), w);
   CHECK(std::equal(y.data(), y.data() + y.size(), z.data()));
   CHECK(w.forms()->bytes() == kept);
-  // one that trains has no order to keep, and is multiplied as on Cpu<float>
-  const auto trained = op::nt<Env>(env, BasicView<const float>(x), Draw(2).matrix<float>(128, 64).operator BasicView<const float>());
-  CHECK(trained.rows() == 40);
+  // one that trains is multiplied as on the CPU
+  Cpu<float, Frozen> ours(*settings);
+  const Grid<float> trains = Draw(2).matrix<float>(128, 64);
+  const auto a = op::nt<Env>(env, BasicView<const float>(x), BasicView<const float>(trains));
+  const auto b = op::nt<Cpu<float, Frozen>>(ours, BasicView<const float>(x), BasicView<const float>(trains));
+  CHECK(std::equal(a.data(), a.data() + a.size(), b.data()));
 }
