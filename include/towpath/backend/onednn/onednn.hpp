@@ -1,5 +1,5 @@
-// Some products with frozen weights by oneDNN (version 2, with OpenMP or without threads): an environment to put in the place of Cpu<float>
-// or Cpu<float, bf16>, not part of the umbrella. CMake: TOWPATH_ONEDNN=ON, towpath::onednn.
+// Some products with frozen weights by oneDNN (version 2, with OpenMP or without threads): an environment to put in the place of
+// Cpu<float, bf16>, not part of the umbrella. CMake: TOWPATH_ONEDNN=ON, towpath::onednn.
 #pragma once
 
 #include "towpath/backend/cpu/cpu.hpp"
@@ -13,7 +13,7 @@
 #include <vector>
 
 #if DNNL_VERSION_MAJOR != 2
-#error "[towpath] backend/onednn is written for oneDNN 2, and this is another: take Cpu<float> or Cpu<float, bf16>"
+#error "[towpath] backend/onednn is written for oneDNN 2, and this is another: take Cpu<float, bf16>"
 #endif
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 #include <omp.h>
@@ -47,7 +47,6 @@ private:
 // y [m, n] = a [m, k] w, the rows of a and of y behind each other: with anything between them oneDNN computes in plain loops.
 struct Shape {
   Index m, n, k;
-  bool half;  // multiplied in bf16
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
@@ -59,11 +58,10 @@ public:
   Product(const dnnl::engine& engine, const Shape& s, const Memory::desc* order) : shape(s), engine_(engine) {
     const OneThread one;
     using Type = Memory::data_type;
-    const Type type = s.half ? Type::bf16 : Type::f32;
     using Tag = Memory::format_tag;
     given_ = {{s.m, s.k}, Type::f32, Tag::ab};
-    left_ = {{s.m, s.k}, type, Tag::ab};
-    const Memory::desc right = order ? *order : Memory::desc{{s.k, s.n}, type, Tag::any},
+    left_ = {{s.m, s.k}, Type::bf16, Tag::ab};
+    const Memory::desc right = order ? *order : Memory::desc{{s.k, s.n}, Type::bf16, Tag::any},
                        result{{s.m, s.n}, Type::f32, Tag::ab};
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -72,7 +70,7 @@ public:
     result_ = how.dst_desc();
     room_ = how.scratchpad_desc();
     product_ = dnnl::matmul(how);
-    if (s.half) round_ = dnnl::reorder({engine, given_, engine, left_, attributes});
+    round_ = dnnl::reorder({engine, given_, engine, left_, attributes});
   }
 
   const Memory::desc& order() const { return right_; }
@@ -91,12 +89,8 @@ public:
   void operator()(const float* a, const void* packed, float* y, void* room) const {
     const OneThread one;
     dnnl::stream stream(engine_);
-    Memory left(given_, engine_, const_cast<float*>(a));
-    if (shape.half) {
-      Memory to(left_, engine_, room);
-      round_.execute(stream, left, to);
-      left = to;
-    }
+    Memory given(given_, engine_, const_cast<float*>(a)), left(left_, engine_, room);
+    round_.execute(stream, given, left);
     product_.execute(stream, {{DNNL_ARG_SRC, left},
                               {DNNL_ARG_WEIGHTS, Memory(right_, engine_, const_cast<void*>(packed))},
                               {DNNL_ARG_DST, Memory(result_, engine_, y)},
@@ -107,7 +101,7 @@ public:
   const Shape shape;
 
 private:
-  std::size_t rounded() const { return shape.half ? Pool<Host>::rounded(left_.get_size()) : 0; }
+  std::size_t rounded() const { return Pool<Host>::rounded(left_.get_size()); }
 
   dnnl::engine engine_;
   Memory::desc given_, left_, right_, result_, room_;
@@ -130,11 +124,8 @@ private:
   std::vector<std::unique_ptr<Product>> made_;
 };
 
-template <class Frozen>
-struct Ops : cpu::Ops<float, Frozen> {
-  using Base = cpu::Ops<float, Frozen>;
-  using typename Base::V;
-  using typename Base::W;
+struct Ops : cpu::Ops<float, bf16> {
+  using Base = cpu::Ops<float, bf16>;
 
   template <class Env>
   static void nt(Env& env, V a, const Factor<float>& b, W y, const Finish<float>& finish = {}) {
@@ -158,10 +149,7 @@ struct Ops : cpu::Ops<float, Frozen> {
   // Whether oneDNN multiplies by a frozen weight with so many outputs and inputs.
   template <class Env>
   static bool theirs(const Env& env, Index outputs, Index inputs) {
-    const auto& k = env.kernels();
-    if (std::min(outputs, inputs) < 64) return false;
-    const std::string_view name = k.name;
-    return outputs >= inputs && (Base::rounds(env) ? name == "amx" : name.starts_with("avx512") && !k.split_product);
+    return inputs >= 64 && outputs >= inputs && std::string_view(env.kernels().name) == "amx";
   }
 
 private:
@@ -171,7 +159,7 @@ private:
   // A right-hand side for blocks of `block` rows, by oneDNN or as the base has it.
   template <class Env>
   struct Right {
-    typename Base::template Right<Env> own;
+    Base::Right<Env> own;
     const void* packed = nullptr;
     const Product *whole = nullptr, *rest = nullptr;
     Index columns = 0;
@@ -205,13 +193,11 @@ private:
     r.columns = across ? b.values.columns : b.values.rows;
     const Index k = across ? b.values.rows : b.values.columns;
     if (b.forms && theirs(env, r.columns, k)) {
-      const bool half = Base::rounds(env);
       // the order of a weight is that for the largest block of rows, whoever asks
-      const Product& usual = env.products()({most, r.columns, k, half});
-      const auto product = [&](Index m) { return &env.products()({m, r.columns, k, half}, &usual.order()); };
-      const int key = 2 * (half ? 18 : 19) + across;
+      const Product& usual = env.products()({most, r.columns, k});
+      const auto product = [&](Index m) { return &env.products()({m, r.columns, k}, &usual.order()); };
       r.packed = b.forms->form(
-          key, usual.order().get_size(), [&](void* to) { usual.pack(b.values, across, to); }, b.values.data,
+          2 * 18 + across, usual.order().get_size(), [&](void* to) { usual.pack(b.values, across, to); }, b.values.data,
           static_cast<std::size_t>(b.values.size()) * sizeof(float));
       const Index left = rows % block;
       r.whole = product(block);
@@ -226,7 +212,7 @@ private:
   }
   template <class Env>
   static bool theirs(const Env& env, const Factor<float>& b, bool across, Index rows) {
-    return b.forms && (rows >= few || !Base::rounds(env)) &&
+    return b.forms && rows >= few &&
            (across ? theirs(env, b.values.columns, b.values.rows) : theirs(env, b.values.rows, b.values.columns));
   }
   template <class Env>
@@ -242,7 +228,7 @@ private:
   template <class Env>
   static void twice(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c,
                     bool across, W y, const Finish<float>& finish) {
-    if (y.rows == 0 || !Base::rounds(env) || (!theirs(env, b, across, y.rows) && !theirs(env, c, across, y.rows)))
+    if (y.rows == 0 || (!theirs(env, b, across, y.rows) && !theirs(env, c, across, y.rows)))
       return across ? Base::nn_nn(env, a, b, inner, c, y, finish) : Base::nt_nt(env, a, b, inner, c, y, finish);
     const Index block = block_of(y.rows), between = across ? b.values.columns : b.values.rows;
     const auto first = right(env, b, across, y.rows, block), second = right(env, c, across, y.rows, block);
@@ -258,19 +244,14 @@ private:
 
 }  // namespace onednn
 
-// Cpu<float> (OneDnn<>) or Cpu<float, bf16> (OneDnn<bf16>), but where oneDNN measured better it multiplies by frozen weights:
-//   weights in bf16    on AMX, matrices with at least as many outputs as inputs, from 256 rows on
-//   weights in float   on AVX-512 without AMX (forced, or not there), the same matrices, but not where two products follow each other in
-//                      the cache (op::nt_nt, op::nn_nn); with AMX products by parts are faster
-// Everything else is Cpu's. Its sums in bf16 are Cpu's to the last bit, those in float differ in the last places. Rows are cut into pieces
-// that do not depend on threads, and each piece is computed by one thread of the environment: so are results. A weight keeps oneDNN's
-// order, once for each orientation asked for, whatever Settings::repack says: memory that Cpu does not need. oneDNN allocates a few small
-// things in each product, so a steady step is not free of that. What oneDNN refuses comes as dnnl::error. bench/RESULTS.md has its gain.
-template <class Frozen = float>
-class OneDnn : public Environment<float, onednn::Ops<Frozen>> {
+// Cpu<float, bf16>, but on AMX oneDNN multiplies by frozen weights with at least as many outputs as inputs, from 256 rows on: there it
+// measured better. Its sums are Cpu's to the last bit. Rows are cut into pieces that do not depend on threads, and each piece is computed by
+// one thread of the environment: so are results. A weight keeps oneDNN's order, once for each orientation asked for, whatever
+// Settings::repack says: memory that Cpu does not need. oneDNN allocates a few small things in each product, so a steady step is not free
+// of that. What oneDNN refuses comes as dnnl::error. bench/RESULTS.md has what it gains.
+class OneDnn : public Environment<float, onednn::Ops> {
 public:
-  explicit OneDnn(Settings settings = {})
-      : Environment<float, onednn::Ops<Frozen>>(settings), kernels_(&cpu::choose<float>(settings.isa)) {}
+  explicit OneDnn(Settings settings = {}) : Environment(settings), kernels_(&cpu::choose<float>(settings.isa)) {}
   const kernels::Table<float>& kernels() const { return *kernels_; }
   onednn::Products& products() { return products_; }
 
