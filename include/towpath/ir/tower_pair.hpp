@@ -139,7 +139,7 @@ consteval bool check_sided() {
       "[towpath] PerSide: this method has no module of its own to be there twice, it makes the one backbone's "
       "weights train: put it into Shared");
   static_assert(
-      !requires { typename AnyJoin<M::template Join>; },
+      requires { requires !M::detaches; } || !requires { typename AnyJoin<M::template Join>; },
       "[towpath] PerSide: this method is joined to the backbone's own projection, as DoRA is: put it into Shared");
   return true;
 }
