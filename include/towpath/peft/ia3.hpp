@@ -9,9 +9,7 @@ namespace detail {
 struct AnyIa3;
 template <class... S>
 consteval bool scales(List<S...>) {
-  return ((std::is_same_v<S, at::Keys> || std::is_same_v<S, at::Values> || std::is_same_v<S, at::Context> ||
-           std::is_same_v<S, at::FfnArgument> || std::is_same_v<S, at::FfnHidden>) &&
-          ...);
+  return (list::contains<S, UnitSites> && ...);
 }
 }  // namespace detail
 
@@ -22,6 +20,7 @@ consteval bool scales(List<S...>) {
 //                                                                 attention.output.dense; 64,512 numbers
 //   Ia3<at::Keys, at::Values, at::FfnArgument>                   the adapters library's: before the function instead of after it
 // Names: ia3_l, as peft's (there under output.dense, here intermediate, for at::FfnHidden).
+// Merged: the rows of the weight and bias that make the units, the columns of the weight that reads them.
 template <class... S>
 struct Ia3 {
   using family = detail::AnyIa3;
@@ -31,6 +30,17 @@ struct Ia3 {
 
   template <class Env, class, Index Width>
   using Module = typename Gain<"ia3_l", Width>::template On<Env>;
+
+  static constexpr bool merges = true;
+  template <class Site, class Env, class Trained>
+  static void merge(Env& env, const Trained& l, Tensor<Env>& weight, Tensor<Env>& bias) {
+    if constexpr (detail::units_read<Site>) {
+      weight = op::scale_columns<Env>(env, weight, l.gain);
+    } else {
+      op::scale_rows<Env>(env, l.gain, weight);
+      if (!bias.empty()) bias = op::scale_columns<Env>(env, bias, l.gain);
+    }
+  }
 };
 
 }  // namespace towpath

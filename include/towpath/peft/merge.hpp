@@ -46,9 +46,8 @@ struct MergeWalk {
     void (*apply)(Env&, const void* trained, Tensor<Env>& weight, Tensor<Env>& bias);
   };
   std::vector<LeafRef<Env>> leaves;
-  std::vector<Change> deltas,
-      gains;  // a gain of what a projection reads comes after everything that is added to the projection
-  std::set<std::string> merging, staying;  // places
+  std::vector<Change> deltas, gains;    // a gain of units comes after all that is added to the projection
+  std::set<std::string> beside, among;  // projections with something that stays: a delta, a module of units
 
   template <class Tag>
   void operator()(const Path& at, Tag tag, Tensor<Env>& w) {
@@ -60,23 +59,23 @@ struct MergeWalk {
   }
   template <class M, class Site, class Module>
   void whole(const Path& at, Module& trained) {
-    std::string place = at.string();
+    constexpr bool delta = Site::rule == at::Rule::delta, units = list::contains<Site, UnitSites>;
+    std::string projection = at.string();
+    if constexpr (std::is_same_v<Site, at::FfnHidden>)
+      projection.replace(projection.size() - Site::path_name.view().size(), std::string::npos,
+                         at::FfnOut::path_name.view());
     if constexpr (merges<M>) {
-      static_assert(
-          Site::rule == at::Rule::delta || std::is_same_v<Site, at::FfnHidden>,
-          "[towpath] merge: only what stands at a projection, or scales the hidden units, can become part of a weight");
-      merging.insert(place);
-      const Change change{std::is_same_v<Site, at::FfnHidden>
-                              ? place.substr(0, place.size() - Site::path_name.view().size()) +
-                                    std::string(at::FfnOut::path_name.view())
-                              : place,
-                          &trained, [](Env& env, const void* t, Tensor<Env>& weight, Tensor<Env>& bias) {
-                            M::template merge<Site>(env, *static_cast<const Module*>(t), weight, bias);
-                          }};
-      (Site::rule == at::Rule::delta ? deltas : gains).push_back(change);
+      static_assert(delta || units,
+                    "[towpath] merge: only what stands at a projection, or scales units, can become part of a weight");
+      (delta ? deltas : gains)
+          .push_back(
+              {std::move(projection), &trained, [](Env& env, const void* t, Tensor<Env>& weight, Tensor<Env>& bias) {
+                 M::template merge<Site>(env, *static_cast<const Module*>(t), weight, bias);
+               }});
     } else {
-      if (Site::rule == at::Rule::delta || std::is_same_v<Site, at::FfnHidden>) staying.insert(std::move(place));
-      Module::visit(*this, at, trained);
+      if constexpr (delta || units) (delta ? beside : among).insert(std::move(projection));
+      // Its leaves alone: a method inside another (Gated) does not merge by itself.
+      Module::visit([&](const Path& name, auto tag, auto& leaf) { (*this)(name, tag, leaf); }, at, trained);
     }
   }
 };
@@ -85,10 +84,14 @@ struct MergeWalk {
 template <class Env>
 void give(Env& env, const MergeWalk<Env>& from, std::vector<LeafRef<Env>> to) {
   const char* fix = "Merge into a model of type Merged<…> of this one's";
-  for (const auto& place : from.merging)
-    if (from.staying.contains(place))
-      fail("cannot merge", "at " + place + " stand a method that can become part of the weight and one that cannot",
-           "Put one of them elsewhere");
+  const auto alone = [](const auto& changes, const std::set<std::string>& staying) {
+    for (const auto& change : changes)
+      if (staying.contains(change.projection))
+        fail("cannot merge",
+             "at " + change.projection + " stand a method that can become part of the weight and one that cannot",
+             "Put one of them elsewhere");
+  };
+  alone(from.deltas, from.beside), alone(from.gains, from.beside), alone(from.gains, from.among);
   std::map<std::string, const LeafRef<Env>*> given;
   for (const auto& leaf : from.leaves) given[leaf.name] = &leaf;
   std::set<std::string> wanted;
@@ -143,7 +146,7 @@ auto merge_walk(const M& model) {
 }
 }  // namespace detail
 
-// Merged<Arch>: Arch without the methods that can become part of its weights (LoRA, DoRA, gains, and those that only flip what trains:
+// Merged<Arch>: Arch without the methods that can become part of its weights (LoRA, DoRA, (IA)³, and those that only flip what trains:
 // BitFit, LayerNormTuning, FullTuning). Prefixes, adapters and pathways stay.
 template <class Arch>
 using Merged = typename detail::MergedOf<Arch>::type;

@@ -4,6 +4,7 @@
 #include "towpath/base/text.hpp"
 
 #include <string_view>
+#include <type_traits>
 
 namespace towpath {
 
@@ -78,6 +79,13 @@ template <class... S>
 struct Sites : List<S...> {
   using list = List<S...>;
 };
+
+namespace detail {
+// Where a module stands between units and one projection: that which makes them or, of Context and FfnHidden, that which reads them.
+using UnitSites = List<at::Keys, at::Values, at::Context, at::FfnArgument, at::FfnHidden>;
+template <class S>
+inline constexpr bool units_read = std::is_same_v<S, at::Context> || std::is_same_v<S, at::FfnHidden>;
+}  // namespace detail
 
 template <class T>
 concept Site = requires {

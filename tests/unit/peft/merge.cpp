@@ -5,8 +5,10 @@
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/dora.hpp"
 #include "towpath/peft/full.hpp"
+#include "towpath/peft/ia3.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
+#include "towpath/peft/unipelt.hpp"
 
 #include "../model/small.hpp"
 
@@ -19,43 +21,11 @@ using namespace towpath;
 namespace {
 using Env = Cpu<float>;
 
-// A user's method that becomes part of weights: a gain for each hidden unit, (IA)³ as peft places it.
-struct Gain {
-  using sites = Sites<at::FfnHidden>;
-  template <class E, class Site, Index Width>
-  struct Module {
-    static constexpr bool trains = true;
-    Tensor<E> gain{Width};
-    struct Grads {
-      Tensor<E> gain{Width};
-    };
-    template <class Pass>
-    struct Saved {};
-    template <class Pass>
-    static constexpr bool uses_input = Pass::learns;
-    template <class Pass>
-    Tensor<E> forward(E& env, View<E> x, Saved<Pass>&) const {
-      return op::scale_columns<E>(env, x, gain);
-    }
-    template <class Pass>
-    InputGradient<E, Pass> backward(E& env, View<E> dy, View<E> x, const Saved<Pass>&, Grads& g) const {
-      op::column_dots_add<E>(env, dy, x, g.gain);
-      if constexpr (Pass::wants_input) return op::scale_columns<E>(env, dy, gain);
-      else return {};
-    }
-    template <class F, class... Ms>
-    static constexpr void visit(F&& f, const Path& at, Ms&... ms) {
-      f(at / "gain", Trainable{start::ones}, ms.gain...);
-    }
-  };
-  static constexpr bool merges = true;
-  template <class Site, class E, class Trained>
-  static void merge(E& env, const Trained& trained, Tensor<E>& weight, Tensor<E>&) {
-    weight = op::scale_columns<E>(env, weight, trained.gain);
-  }
-};
-// Hidden units twice as large: cannot become part of a weight, for it says not how.
-struct Stays : Gain {
+using Everywhere = Ia3<at::Keys, at::Values, at::Context, at::FfnArgument, at::FfnHidden>;
+// A user's method that says not how it becomes part of a weight.
+template <class Site>
+struct Stays : Ia3<Site> {
+  using family = Stays;
   static constexpr bool merges = false;
 };
 
@@ -64,7 +34,8 @@ template <class... Methods>
 constexpr bool becomes_plain = std::is_same_v<Merged<SmallBert<Methods...>>, SmallBert<>>;
 static_assert(becomes_plain<> && becomes_plain<LoRA<2>, BitFit> &&
               becomes_plain<DoRA<2>, Tagged<"b", LoRA<2>>, LayerNormTuning> && becomes_plain<FullTuning>);
-static_assert(becomes_plain<Gain> && !becomes_plain<Stays>);
+static_assert(becomes_plain<Ia3<>> && becomes_plain<LoRA<2>, Everywhere> && !becomes_plain<Stays<at::FfnHidden>>);
+static_assert(std::is_same_v<Merged<SmallBert<Gated<LoRA<2>>, Everywhere>>, SmallBert<Gated<LoRA<2>>>>);
 static_assert(std::is_same_v<Merged<SmallBert<LoRA<2>, Adapter<2>, Prefix<1>>>, SmallBert<Adapter<2>, Prefix<1>>>);
 static_assert(std::is_same_v<
               Merged<BiEncoder<
@@ -75,29 +46,40 @@ static_assert(std::is_same_v<
                              Pathway<Aside<2>>>,
                         MeanPooling>>);
 
-double furthest(const Tensor<Env>& a, const Tensor<Env>& b) {
+template <class E>
+double furthest(const Tensor<E>& a, const Tensor<E>& b) {
   double worst = a.size() == b.size() ? 0 : 1e9;
   for (Index i = 0; i < a.size(); ++i) worst = std::max(worst, std::fabs(double(a.data()[i]) - double(b.data()[i])));
   return worst;
 }
 const Ragged tokens = some_tokens({1, 7, 12, 3});
 
-// merged says what tuned says, and something else than the backbone under it
-template <class Arch>
+// merged says what tuned says, and something else than the backbone under it, which unmerge gives back
+template <class Arch, class E = Env>
 void agrees() {
-  Env env{{.threads = 1}};
-  typename Arch::template On<Env> tuned;
-  typename Merged<Arch>::template On<Env> plain;
+  E env{{.threads = 1}};
+  typename Arch::template On<E> tuned;
+  typename Merged<Arch>::template On<E> plain;
   randomise(tuned, 1);
   initialise(plain, 1);
-  const Tensor<Env> before = encoding(env, tuned, tokens);
+  const Tensor<E> before = encoding(env, tuned, tokens);
   merge(env, tuned, plain);
   CHECK(same_bits(before, encoding(env, tuned, tokens)));
   const double off = furthest(before, encoding(env, plain, tokens));
-  CHECK(off <= 1e-5);
+  CHECK(off <= (std::is_same_v<E, Env> ? 1e-5 : 1e-12));
   unmerge(env, tuned, plain);
   if (Merged<Arch>::trains || Arch::trains)
     CHECK(std::is_same_v<Arch, SmallBert<FullTuning>> == (furthest(before, encoding(env, plain, tokens)) < 1e-3));
+  std::map<std::string, View<E>> theirs;
+  for (const auto& leaf : leaves(tuned)) theirs[leaf.name] = leaf.view();
+  for (const auto& leaf : leaves(plain))
+    CHECK_MESSAGE(std::memcmp(leaf.view().data, theirs.at(leaf.name).data,
+                              static_cast<std::size_t>(leaf.size()) * sizeof(typename E::Scalar)) == 0,
+                  leaf.name);
+}
+template <class Arch>
+void agrees_in_both() {
+  agrees<Arch>(), agrees<Arch, Cpu<double>>();
 }
 
 }  // namespace
@@ -108,10 +90,30 @@ TEST_CASE("a merged model says what the tuned one says: LoRA, rsLoRA, DoRA") {
   agrees<SmallBert<DoRA<3, Alpha<6>, at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut>>>();
 }
 
-TEST_CASE("... gains, several at one projection, beside what stays, and what was tuned itself") {
-  agrees<SmallBert<LoRA<2, at::FfnOut>, Gain>>();
+TEST_CASE("... several at one projection, beside what stays, and what was tuned itself") {
   agrees<SmallBert<DoRA<2>, Tagged<"b", LoRA<3>>, Adapter<2>, Pathway<Aside<2>>, BitFit>>();
   agrees<SmallBert<FullTuning>>();
+}
+
+TEST_CASE("... (IA)3, at each of its sites") {
+  agrees_in_both<SmallBert<Ia3<at::Keys>>>();
+  agrees_in_both<SmallBert<Ia3<at::Values>>>();
+  agrees_in_both<SmallBert<Ia3<at::Context>>>();
+  agrees_in_both<SmallBert<Ia3<at::FfnArgument>>>();
+  agrees_in_both<SmallBert<Ia3<at::FfnHidden>>>();
+}
+
+TEST_CASE("... (IA)3 round deltas, which become part of the weight before it, in whatever order they are written") {
+  using Deltas = LoRA<2, at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut>;
+  agrees_in_both<SmallBert<Deltas, Everywhere>>();
+  agrees_in_both<SmallBert<Everywhere, Tagged<"b", Everywhere>, Deltas>>();
+  agrees_in_both<SmallBert<Ia3<>, DoRA<2, at::Key, at::Value, at::FfnOut>, BitFit, Prefix<2>>>();
+}
+
+TEST_CASE("... what stands at the same projection and stays does not reach it") {
+  agrees<SmallBert<UniPELT<2, 3, 2>, LoRA<2, at::Key>, Ia3<at::Keys, at::Context, at::FfnHidden>>>();
+  agrees<SmallBert<Stays<at::Keys>, LoRA<2, at::Key>>>();
+  agrees<SmallBert<LoRA<2, at::FfnOut>, Stays<at::FfnHidden>>>();
 }
 
 TEST_CASE("merging touches neither the tuned model nor others over the backbone; unmerge gives back every byte") {
@@ -178,6 +180,11 @@ std::string complaint(bool filled = true) {
   } catch (const Error& e) { return e.what(); }
   return {};
 }
+template <class Staying, class Merging>
+bool stands_in_the_way(const std::string& projection) {
+  return complaint<SmallBert<Staying, Merging>, SmallBert<Staying>>().find(
+             "at encoder.layer.0." + projection + " stand a method that can") != std::string::npos;
+}
 }  // namespace
 
 TEST_CASE("nothing is lost without a word") {
@@ -188,6 +195,12 @@ TEST_CASE("nothing is lost without a word") {
   CHECK(complaint<SmallBert<LoRA<2>, Adapter<3>>, SmallBert<Adapter<2>>>().find("has other extents") !=
         std::string::npos);
   CHECK(complaint<SmallBert<LoRA<2>>, SmallBert<>>(false).find("this model has no weights yet") != std::string::npos);
-  CHECK(complaint<SmallBert<Gain, Tagged<"b", Stays>>, SmallBert<Tagged<"b", Stays>>>().find("one that cannot") !=
-        std::string::npos);
+}
+
+TEST_CASE("a method that stays keeps others out of its projection, where they would change what it says") {
+  CHECK(stands_in_the_way<Stays<at::FfnHidden>, Ia3<at::FfnHidden>>("output.dense"));
+  CHECK(stands_in_the_way<Stays<at::Keys>, Ia3<at::Keys>>("attention.self.key"));
+  CHECK(stands_in_the_way<Gated<LoRA<2, at::Key>>, Ia3<at::Keys>>("attention.self.key"));    // l ⊙ (K(x) + g Δ(x))
+  CHECK(stands_in_the_way<Gated<LoRA<2, at::FfnOut>>, Ia3<at::FfnHidden>>("output.dense"));  // Δ reads what was scaled
+  CHECK(stands_in_the_way<Gated<LoRA<2, at::AttentionOutput>>, Ia3<at::Context>>("attention.output.dense"));
 }
