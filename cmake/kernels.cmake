@@ -85,6 +85,7 @@ template void each_table<double>(const Machine&, void*, void (*)(void*, const Ta
 #include "towpath/data/wordpiece.hpp"
 #include "towpath/io/config.hpp"
 #include "towpath/io/safetensors.hpp"
+#include "towpath/metric/ms_marco.hpp"
 #include "towpath/metric/significance.hpp"
 #include "towpath/metric/trec_eval.hpp"
 ]])

@@ -1,5 +1,5 @@
-# towpath::onednn: what backend/onednn/onednn.hpp needs besides towpath::towpath. towpath_add_onednn(missing) makes it, or puts a sentence into `missing`.
-# It links neither way of having kernels: a program takes towpath::towpath or towpath::kernels as it does without.
+# towpath::onednn: what backend/onednn/onednn.hpp needs besides towpath::towpath. towpath_add_onednn(missing) makes it, or puts a sentence
+# into `missing`. It links neither way of having kernels: a program takes towpath::towpath or towpath::kernels as it does without.
 function(towpath_add_onednn missing)
   set(${missing} "" PARENT_SCOPE)
   if(TARGET towpath_onednn)
@@ -7,14 +7,16 @@ function(towpath_add_onednn missing)
   endif()
   find_package(dnnl 2 QUIET)
   if(NOT TARGET DNNL::dnnl)
-    set(${missing} "towpath's oneDNN backend needs oneDNN 2, which was not found: install it with 'apt-get install libdnnl-dev' (Debian 12), or do without it (TOWPATH_ONEDNN=OFF)." PARENT_SCOPE)
+    set(${missing} "towpath::onednn needs oneDNN 2, which was not found: install it with 'apt-get install libdnnl-dev' (Debian 12), \
+or do without it (TOWPATH_ONEDNN=OFF)." PARENT_SCOPE)
     return()
   endif()
   set(threads "")
   if(DNNL_CPU_THREADING_RUNTIME STREQUAL OMP)
     find_package(OpenMP QUIET COMPONENTS CXX)
     if(NOT TARGET OpenMP::OpenMP_CXX)
-      set(${missing} "towpath's oneDNN backend needs OpenMP, as oneDNN itself does, and this compiler has none: take another, or do without it (TOWPATH_ONEDNN=OFF)." PARENT_SCOPE)
+      set(${missing} "towpath::onednn needs OpenMP, as oneDNN itself does, which was not found: take a compiler that has it, \
+or do without it (TOWPATH_ONEDNN=OFF)." PARENT_SCOPE)
       return()
     endif()
     set(threads OpenMP::OpenMP_CXX)

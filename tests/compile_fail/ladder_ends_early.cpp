@@ -3,5 +3,5 @@
 #include "towpath/peft/ladder.hpp"
 
 using namespace towpath;
-using Side = TransformerLayer<MiniLM, Ladder<Aside<8>>>;
-static_assert(Bert<MiniLM, Segments<Repeat<3, Side>, Repeat<3, TransformerLayer<MiniLM>>>>::trains);
+using Reads = TransformerLayer<MiniLM, Ladder<Aside<8>>>;
+static_assert(Bert<MiniLM, Segments<Repeat<3, Reads>, Repeat<3, TransformerLayer<MiniLM>>>>::trains);

@@ -58,7 +58,7 @@ private:
 template <class One, class Env>
 struct TwoModules : Twice<One, Env> {
   using typename Twice<One, Env>::Grads;
-  static constexpr bool across = looks_across<One>;
+  static constexpr bool across = looks_across<One>, whole = needs_all<One>;
   template <class Pass>
   using Saved = typename One::template Saved<Pass>;
   template <class Pass>
@@ -78,6 +78,7 @@ struct TwoModules : Twice<One, Env> {
 // Of prefixes: the attention sees one that is made, [P_k, P_v] [l, 2 H], of whatever acts.
 template <class One, class Env>
 struct TwoPrefixes : Twice<One, Env> {
+  static_assert(!TextPrefix<One>, "[towpath] PerSide: a gated prefix is one for each text already: put it into Shared, or drop its gate");
   using typename Twice<One, Env>::Grads;
   static constexpr bool made = true;
   template <class Pass>
@@ -120,6 +121,11 @@ struct Sided {
   struct Module : Two<Env, Site, typename M::template Module<Env, Site, widths...>> {};
 };
 
+template <class... Ms>
+struct PartsOf<Sided<Together<Ms...>>> {
+  using list = list::join<typename PartsOf<Sided<Ms>>::list...>;
+};
+
 template <class... S>
 consteval bool have_modules(List<S...>) {
   return ((S::rule != at::Rule::leaves) && ...);
@@ -133,9 +139,13 @@ consteval bool check_sided() {
       "[towpath] PerSide: this method has no module of its own to be there twice, it makes the one backbone's "
       "weights train: put it into Shared");
   static_assert(
-      !requires { typename AnyJoin<M::template Join>; },
+      requires { requires !M::detaches; } || !requires { typename AnyJoin<M::template Join>; },
       "[towpath] PerSide: this method is joined to the backbone's own projection, as DoRA is: put it into Shared");
   return true;
+}
+template <class... Ms>
+consteval bool check_sided(List<Ms...>) {
+  return (check_sided<Ms>() && ...);
 }
 
 // The encoder with more methods in each of its layers.
@@ -192,7 +202,7 @@ struct TowerPair {
 };
 template <class Encoder, class... Ms, class... Ps>
 struct TowerPair<Encoder, Shared<Ms...>, PerSide<Ps...>> {
-  static_assert((detail::check_sided<Ps>() && ...));
+  static_assert(detail::check_sided(detail::Parts<Ps...>{}));
   using Both = typename detail::With<Encoder, Ms..., detail::Sided<Ps>...>::type;
   static constexpr bool trains = Both::trains, two_towers = true;
   static constexpr Index hidden = Both::hidden;

@@ -31,30 +31,49 @@ struct MsMarco {
   std::vector<std::string> complaints;
 };
 
+namespace detail {
+struct MarcoLine {
+  std::int64_t query, passage;
+  Index rank;
+};
+std::int64_t marco_id(const char* kind, std::string_view id);
+MsMarco marco_score(const std::vector<MarcoLine>& ranking, const std::vector<MarcoLine>& reference, Index cut);
+}  // namespace detail
+
 // Ranking: things with `query`, `document` (strings) and `rank`; reference: things with `query` and `document`. Errors: an id that is not a whole
 // number; a rank beyond 1000; a reference without a query.
 template <class Ranking, class Reference>
 MsMarco ms_marco(const Ranking& ranking, const Reference& reference, Index cut = 10) {
+  std::vector<detail::MarcoLine> ranked, relevant;
+  for (const auto& r : ranking)
+    ranked.push_back({detail::marco_id("query", r.query), detail::marco_id("passage", r.document), static_cast<Index>(r.rank)});
+  for (const auto& r : reference) relevant.push_back({detail::marco_id("query", r.query), detail::marco_id("passage", r.document), 0});
+  return detail::marco_score(ranked, relevant, cut);
+}
+
+#ifndef TOWPATH_ELSEWHERE
+
+TOWPATH_ONCE std::int64_t detail::marco_id(const char* kind, std::string_view id) {
+  std::int64_t n = 0;
+  const auto [stop, error] = std::from_chars(id.data(), id.data() + id.size(), n);
+  if (error != std::errc() || stop != id.data() + id.size())
+    fail("MS MARCO's script does not take the " + std::string(kind) + " " + std::string(id), "its ids are whole numbers",
+         "Use trec_eval's measures for this collection");
+  return n;
+}
+
+TOWPATH_ONCE MsMarco detail::marco_score(const std::vector<MarcoLine>& ranking, const std::vector<MarcoLine>& reference, Index cut) {
   constexpr Index places = 1000;
-  const auto number = [](const char* kind, std::string_view id) {
-    std::int64_t n = 0;
-    const auto [stop, error] = std::from_chars(id.data(), id.data() + id.size(), n);
-    if (error != std::errc() || stop != id.data() + id.size())
-      fail("MS MARCO's script does not take the " + std::string(kind) + " " + std::string(id), "its ids are whole numbers",
-           "Use trec_eval's measures for this collection");
-    return n;
-  };
   std::unordered_map<std::int64_t, std::unordered_set<std::int64_t>> relevant;
-  for (const auto& r : reference) relevant[number("query", r.query)].insert(number("passage", r.document));
+  for (const MarcoLine& r : reference) relevant[r.query].insert(r.passage);
   if (relevant.empty()) fail("MS MARCO's script cannot divide by the queries of the reference", "there are none", "Give it judgements");
   std::map<std::int64_t, std::array<std::int64_t, places>> ranked;
-  for (const auto& r : ranking) {
-    const Index place = static_cast<Index>(r.rank) - 1;
+  for (const MarcoLine& r : ranking) {
+    const Index place = r.rank - 1;
     if (place >= places || place < -places)
-      fail("MS MARCO's script does not take rank " + std::to_string(r.rank) + " of query " + std::string(r.query),
+      fail("MS MARCO's script does not take rank " + std::to_string(r.rank) + " of query " + std::to_string(r.query),
            "it has places for " + std::to_string(places), "Cut the ranking there");
-    ranked.try_emplace(number("query", r.query)).first->second[static_cast<std::size_t>(place < 0 ? place + places : place)] =
-        number("passage", r.document);
+    ranked.try_emplace(r.query).first->second[static_cast<std::size_t>(place < 0 ? place + places : place)] = r.passage;
   }
   MsMarco result;
   result.queries = static_cast<Index>(relevant.size());
@@ -78,5 +97,7 @@ MsMarco ms_marco(const Ranking& ranking, const Reference& reference, Index cut =
   result.mrr = sum / static_cast<double>(result.queries);
   return result;
 }
+
+#endif  // TOWPATH_ELSEWHERE
 
 }  // namespace towpath

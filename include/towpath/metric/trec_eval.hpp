@@ -277,7 +277,7 @@ inline double geometric(double value) { return std::log(std::max(value, least_of
 
 // In the order in which trec_eval prints.
 TOWPATH_ONCE std::span<const TrecFamily> trec_families() {
-  using enum Parameters;
+  using enum TrecFamily::Parameters;
   using Sum = TrecSummary;
   static constexpr TrecFamily families[] = {
       {"runid", [](const Topic&, double) { return 0.0; }, none, Sum::id},

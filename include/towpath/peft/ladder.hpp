@@ -237,7 +237,7 @@ struct Climb {
     using Both = Carry<H, S>;
     using Injected = Under<"ladder_inject", Attach<LadderUp<Leaf::absent>, at::Carry, S, H>>;
     using J = typename std::conditional_t<inject, Injected, NoInjection>::template On<Env>;
-    static constexpr bool trains = true, across = looks_across<A>;
+    static constexpr bool trains = true, across = looks_across<A>, whole = needs_all<A>;
     static constexpr Index side = S;
 
     A main;

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 int main() {
-  using Env = towpath::OneDnn<>;
+  using Env = towpath::OneDnn;
   Env env({.threads = 1});
-  towpath::Tensor<Env> x(40, 64), w(128, 64);
+  towpath::Tensor<Env> x(300, 64), w(128, 64);
   std::fill_n(x.data(), x.size(), 0.5f);
   std::fill_n(w.data(), w.size(), 2.0f);
   towpath::SharedTensor<Env> frozen(128, 64);

@@ -16,7 +16,16 @@
 using namespace towpath;
 using doctest::Approx;
 
+namespace small {
+struct Shape : BertBase {
+  static constexpr std::string_view name = "Small";
+  static constexpr Index hidden = 16, layers = 2, heads = 2, ffn = 32, vocabulary = 45, positions = 16;
+};
+}  // namespace small
+
 namespace {
+
+using small::Shape;
 
 // Scalars a (below) and b (above), L = (b a x - y)² / 2.
 using Pair = toy::Toy<double, 1, 1>;
@@ -37,10 +46,6 @@ struct Descent {
   }
 };
 
-struct Shape : BertBase {
-  static constexpr std::string_view name = "Small";
-  static constexpr Index hidden = 16, layers = 2, heads = 2, ffn = 32, vocabulary = 45, positions = 16;
-};
 using Env = Cpu<double>;
 using Arch = BiEncoder<Bert<Shape, Repeat<2, TransformerLayer<Shape, Adapter<4>, Pathway<Aside<4>>>>>, MeanPooling, Cosine>;
 using Net = Arch::On<Env>;

@@ -2,9 +2,12 @@
 
 #include "towpath/peft/adapter.hpp"
 #include "towpath/peft/full.hpp"
+#include "towpath/peft/ia3.hpp"
 #include "towpath/peft/lora.hpp"
+#include "towpath/peft/mam.hpp"
 #include "towpath/peft/pathway.hpp"
 #include "towpath/peft/prefix.hpp"
+#include "towpath/peft/unipelt.hpp"
 
 #include "batches.hpp"
 
@@ -68,6 +71,7 @@ TEST_CASE("gradients through both towers") {
   CHECK(worst_through_the_loss<Two<Shared<LoRA<2>>, PerSide<Prefix<3>>>>(some(), 0.1) < gradient_tolerance);
   CHECK(worst_through_the_loss<Two<Shared<>, PerSide<Prefix<2, Mlp<3>>>, ClsPooling>>(some(), 0.1, 0.2f) <
         gradient_tolerance);
+  CHECK(worst_through_the_loss<Two<Shared<Ia3<>>, PerSide<Gated<LoRA<2>>, MAM<1, 2>>, ClsPooling>>(some(), 0.1) < gradient_tolerance);
   using Pair = TowerPair<Bert<Small, Segments<Repeat<1, TransformerLayer<Small, LoRA<2>>>,
                                               Repeat<1, Checkpoint<TransformerLayer<Small>>>>>,
                          Shared<>, PerSide<Adapter<2>>>;

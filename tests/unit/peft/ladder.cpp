@@ -10,16 +10,16 @@
 using namespace towpath;
 
 namespace {
-using Side = Ladder<Aside<3>>;
+using Reads = Ladder<Aside<3>>;
 using Both = Ladder<Aside<3>, Inject>;
 }  // namespace
 
 TEST_CASE("gradients of a ladder") {
-  CHECK_GRADIENTS(SmallBert<Side>);
+  CHECK_GRADIENTS(SmallBert<Reads>);
   CHECK_GRADIENTS(SmallBert<Ladder<Aside<2, Gelu>>>);
-  CHECK_GRADIENTS_DROPPED(SmallBert<Side>);
-  CHECK_GRADIENTS(Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<2, TransformerLayer<Small, Side>>>>);
-  CHECK_GRADIENTS(Bert<Small, SmallStack<Side>, Pathway<Aside<2>>>);
+  CHECK_GRADIENTS_DROPPED(SmallBert<Reads>);
+  CHECK_GRADIENTS(Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<2, TransformerLayer<Small, Reads>>>>);
+  CHECK_GRADIENTS(Bert<Small, SmallStack<Reads>, Pathway<Aside<2>>>);
 }
 
 TEST_CASE("gradients of a ladder that injects") {

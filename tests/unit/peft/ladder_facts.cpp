@@ -10,7 +10,7 @@
 using namespace towpath;
 
 namespace {
-using Side = Ladder<Aside<3>>;
+using Reads = Ladder<Aside<3>>;
 using Both = Ladder<Aside<3>, Inject>;
 using Env = Cpu<float>;
 
@@ -23,14 +23,14 @@ static_assert(parameters<Bert<BertBase, Repeat<12, TransformerLayer<BertBase, La
 }  // namespace
 
 TEST_CASE("an untrained ladder is the backbone, bit for bit") {
-  CHECK(starts_at_the_backbone<SmallBert<Side>>());
+  CHECK(starts_at_the_backbone<SmallBert<Reads>>());
   CHECK(starts_at_the_backbone<SmallBert<Both, BitFit>>());
   CHECK(starts_at_the_backbone<
-        Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<1, TransformerLayer<Small, Side>>>>>());
+        Bert<Small, Segments<Repeat<1, TransformerLayer<Small>>, Repeat<1, TransformerLayer<Small, Reads>>>>>());
 }
 
 TEST_CASE("names") {
-  CHECK(names_of<Bert<Small, Repeat<1, TransformerLayer<Small, Side>>>>() ==
+  CHECK(names_of<Bert<Small, Repeat<1, TransformerLayer<Small, Reads>>>>() ==
         Names{"encoder.layer.0.ladder_in.weight", "encoder.layer.0.ladder_in.bias", "encoder.layer.0.ladder_gate",
               "encoder.layer.0.ladder_down.weight", "encoder.layer.0.ladder_down.bias",
               "encoder.layer.0.ladder_up.weight", "encoder.layer.0.ladder_up.bias", "encoder.ladder_out.weight",

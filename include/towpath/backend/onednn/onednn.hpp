@@ -1,4 +1,4 @@
-// Some products with frozen weights by oneDNN (version 2, with OpenMP or without threads): an environment to put in the place of Cpu<float> or
+// Some products with frozen weights by oneDNN (version 2, with OpenMP or without threads): an environment to put in the place of
 // Cpu<float, bf16>, not part of the umbrella. CMake: TOWPATH_ONEDNN=ON, towpath::onednn.
 #pragma once
 
@@ -13,12 +13,13 @@
 #include <vector>
 
 #if DNNL_VERSION_MAJOR != 2
-#error "[towpath] backend/onednn is written for oneDNN 2 (Debian 12: libdnnl-dev), and this is another version: use Cpu<float> or Cpu<float, bf16> instead"
+#error "[towpath] backend/onednn is written for oneDNN 2, and this is another: take Cpu<float, bf16>"
 #endif
 #if DNNL_CPU_RUNTIME == DNNL_RUNTIME_OMP
 #include <omp.h>
 #elif DNNL_CPU_RUNTIME != DNNL_RUNTIME_SEQ
-#error "[towpath] backend/onednn shares work out among its own threads: it needs a oneDNN that was built for OpenMP or without threads"
+#error \
+    "[towpath] backend/onednn shares work out among its own threads: it needs a oneDNN that was built for OpenMP or without threads"
 #endif
 
 namespace towpath {
@@ -43,14 +44,13 @@ private:
 #endif
 };
 
-// a [m, k] and y [m, n], their rows so far apart.
+// y [m, n] = a [m, k] w, the rows of a and of y behind each other: with anything between them oneDNN computes in plain loops.
 struct Shape {
-  Index m, n, k, a_stride, y_stride;
-  bool half;  // multiplied in bf16
+  Index m, n, k;
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
-// y = a w for m rows. The weight lies in an order that oneDNN chose, for another m if `order` says so.
+// That product. The weight lies in an order that oneDNN chose, for another m if `order` says so.
 class Product {
 public:
   using Memory = dnnl::memory;
@@ -58,11 +58,11 @@ public:
   Product(const dnnl::engine& engine, const Shape& s, const Memory::desc* order) : shape(s), engine_(engine) {
     const OneThread one;
     using Type = Memory::data_type;
-    const Type type = s.half ? Type::bf16 : Type::f32;
-    given_ = {{s.m, s.k}, Type::f32, Memory::dims{s.a_stride, 1}};
-    left_ = s.half ? Memory::desc{{s.m, s.k}, type, Memory::dims{s.k, 1}} : given_;
-    const Memory::desc right = order ? *order : Memory::desc{{s.k, s.n}, type, Memory::format_tag::any},
-                       result{{s.m, s.n}, Type::f32, Memory::dims{s.y_stride, 1}};
+    using Tag = Memory::format_tag;
+    given_ = {{s.m, s.k}, Type::f32, Tag::ab};
+    left_ = {{s.m, s.k}, Type::bf16, Tag::ab};
+    const Memory::desc right = order ? *order : Memory::desc{{s.k, s.n}, Type::bf16, Tag::any},
+                       result{{s.m, s.n}, Type::f32, Tag::ab};
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::matmul::primitive_desc how({left_, right, result}, attributes, engine);
@@ -70,14 +70,15 @@ public:
     result_ = how.dst_desc();
     room_ = how.scratchpad_desc();
     product_ = dnnl::matmul(how);
-    if (s.half) round_ = dnnl::reorder({engine, given_, engine, left_, attributes});
+    round_ = dnnl::reorder({engine, given_, engine, left_, attributes});
   }
 
   const Memory::desc& order() const { return right_; }
   // w [k, n] in that order; `across`: as it lies, else its transpose lies there.
   void pack(BasicView<const float> w, bool across, void* to) const {
     const OneThread one;
-    const Memory::desc plain({shape.k, shape.n}, Memory::data_type::f32, across ? Memory::dims{w.stride, 1} : Memory::dims{1, w.stride});
+    const Memory::desc plain({shape.k, shape.n}, Memory::data_type::f32,
+                             across ? Memory::dims{w.stride, 1} : Memory::dims{1, w.stride});
     Memory from(plain, engine_, const_cast<float*>(w.data)), into(right_, engine_, to);
     dnnl::stream stream(engine_);
     dnnl::reorder(from, into).execute(stream, from, into);
@@ -88,12 +89,8 @@ public:
   void operator()(const float* a, const void* packed, float* y, void* room) const {
     const OneThread one;
     dnnl::stream stream(engine_);
-    Memory left(given_, engine_, const_cast<float*>(a));
-    if (shape.half) {
-      Memory to(left_, engine_, room);
-      round_.execute(stream, left, to);
-      left = to;
-    }
+    Memory given(given_, engine_, const_cast<float*>(a)), left(left_, engine_, room);
+    round_.execute(stream, given, left);
     product_.execute(stream, {{DNNL_ARG_SRC, left},
                               {DNNL_ARG_WEIGHTS, Memory(right_, engine_, const_cast<void*>(packed))},
                               {DNNL_ARG_DST, Memory(result_, engine_, y)},
@@ -104,7 +101,7 @@ public:
   const Shape shape;
 
 private:
-  std::size_t rounded() const { return shape.half ? Pool<Host>::rounded(left_.get_size()) : 0; }
+  std::size_t rounded() const { return Pool<Host>::rounded(left_.get_size()); }
 
   dnnl::engine engine_;
   Memory::desc given_, left_, right_, result_, room_;
@@ -127,11 +124,8 @@ private:
   std::vector<std::unique_ptr<Product>> made_;
 };
 
-template <class Frozen>
-struct Ops : cpu::Ops<float, Frozen> {
-  using Base = cpu::Ops<float, Frozen>;
-  using typename Base::V;
-  using typename Base::W;
+struct Ops : cpu::Ops<float, bf16> {
+  using Base = cpu::Ops<float, bf16>;
 
   template <class Env>
   static void nt(Env& env, V a, const Factor<float>& b, W y, const Finish<float>& finish = {}) {
@@ -142,30 +136,30 @@ struct Ops : cpu::Ops<float, Frozen> {
     times(env, a, b, true, y, finish);
   }
   template <class Env>
-  static void nt_nt(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y, const Finish<float>& finish) {
+  static void nt_nt(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y,
+                    const Finish<float>& finish) {
     twice(env, a, b, inner, c, false, y, finish);
   }
   template <class Env>
-  static void nn_nn(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y, const Finish<float>& finish) {
+  static void nn_nn(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, W y,
+                    const Finish<float>& finish) {
     twice(env, a, b, inner, c, true, y, finish);
   }
 
   // Whether oneDNN multiplies by a frozen weight with so many outputs and inputs.
   template <class Env>
   static bool theirs(const Env& env, Index outputs, Index inputs) {
-    const auto& k = env.kernels();
-    if (std::min(outputs, inputs) < 64) return false;
-    const std::string_view name = k.name;
-    return outputs >= inputs && (Base::rounds(env) ? name == "amx" : name.starts_with("avx512") && !k.split_product);
+    return inputs >= 64 && outputs >= inputs && std::string_view(env.kernels().name) == "amx";
   }
 
 private:
   static constexpr Index step = 32, most = 128;  // rows of a product: a multiple of the one, at most the other
+  static constexpr Index few = 256;              // Cpu shares columns out where rows are few
 
   // A right-hand side for blocks of `block` rows, by oneDNN or as the base has it.
   template <class Env>
   struct Right {
-    typename Base::template Right<Env> own;
+    Base::Right<Env> own;
     const void* packed = nullptr;
     const Product *whole = nullptr, *rest = nullptr;
     Index columns = 0;
@@ -175,37 +169,36 @@ private:
       if (!packed) return own.times(env, a, 0, own.panels, y, finish);
       const Product& p = a.rows > rest->shape.m ? *whole : *rest;
       const auto room = env.room(p.room());
-      const bool short_of = a.rows < p.shape.m;
-      if (!short_of && !at(finish.plus, y) && !at(finish.gate, y)) {
+      const Index m = p.shape.m, n = p.shape.n, k = p.shape.k;
+      if (a.rows == m && a.stride == k && y.stride == n && !at(finish.plus, y) && !at(finish.gate, y)) {
         p(a.data, packed, y.data, room.data());
         if (!finish.nothing()) env.kernels().finish(y, finish);
         return;
       }
       // rows that are not there are zeros; and the result may not be written before what lies there has been read
-      const auto beside = env.room(static_cast<std::size_t>(p.shape.m * (p.shape.a_stride + p.shape.y_stride)) * sizeof(float));
-      auto *from = static_cast<float*>(beside.data()), *to = from + p.shape.m * p.shape.a_stride;
-      for (Index i = 0; i < a.rows; ++i) std::copy_n(a.row(i), a.columns, from + i * p.shape.a_stride);
-      for (Index i = a.rows; i < p.shape.m; ++i) std::fill_n(from + i * p.shape.a_stride, a.columns, 0.0f);
+      const auto beside = env.room(static_cast<std::size_t>(m * (k + n)) * sizeof(float));
+      auto *from = static_cast<float*>(beside.data()), *to = from + m * k;
+      for (Index i = 0; i < a.rows; ++i) std::copy_n(a.row(i), k, from + i * k);
+      std::fill_n(from + a.rows * k, (m - a.rows) * k, 0.0f);
       p(from, packed, to, room.data());
-      const W result{to, y.rows, y.columns, p.shape.y_stride};
+      const W result{to, y.rows, n};
       if (!finish.nothing()) env.kernels().finish(result, finish);
-      for (Index i = 0; i < y.rows; ++i) std::copy_n(result.row(i), y.columns, y.row(i));
+      for (Index i = 0; i < y.rows; ++i) std::copy_n(result.row(i), n, y.row(i));
     }
     static bool at(V x, W y) { return !x.empty() && x.data == y.data; }
   };
   template <class Env>
-  static Right<Env> right(Env& env, const Factor<float>& b, bool across, Index rows, Index block, Index a_stride, Index y_stride) {
+  static Right<Env> right(Env& env, const Factor<float>& b, bool across, Index rows, Index block) {
     Right<Env> r;
     r.columns = across ? b.values.columns : b.values.rows;
     const Index k = across ? b.values.rows : b.values.columns;
     if (b.forms && theirs(env, r.columns, k)) {
-      const bool half = Base::rounds(env);
-      // the order of a weight is that for the largest block of rows that lie close together, whoever asks
-      const Product& usual = env.products()({most, r.columns, k, k, r.columns, half});
-      const auto product = [&](Index m) { return &env.products()({m, r.columns, k, a_stride, y_stride, half}, &usual.order()); };
-      const int key = 2 * (half ? 18 : 19) + across;
-      r.packed = b.forms->form(key, usual.order().get_size(), [&](void* to) { usual.pack(b.values, across, to); }, b.values.data,
-                               static_cast<std::size_t>(b.values.size()) * sizeof(float));
+      // the order of a weight is that for the largest block of rows, whoever asks
+      const Product& usual = env.products()({most, r.columns, k});
+      const auto product = [&](Index m) { return &env.products()({m, r.columns, k}, &usual.order()); };
+      r.packed = b.forms->form(
+          2 * 18 + across, usual.order().get_size(), [&](void* to) { usual.pack(b.values, across, to); }, b.values.data,
+          static_cast<std::size_t>(b.values.size()) * sizeof(float));
       const Index left = rows % block;
       r.whole = product(block);
       r.rest = left ? product((left + step - 1) / step * step) : r.whole;
@@ -218,25 +211,27 @@ private:
     return ((rows + pieces - 1) / pieces + step - 1) / step * step;
   }
   template <class Env>
-  static bool theirs(const Env& env, const Factor<float>& b, bool across) {
-    return b.forms && (across ? theirs(env, b.values.columns, b.values.rows) : theirs(env, b.values.rows, b.values.columns));
+  static bool theirs(const Env& env, const Factor<float>& b, bool across, Index rows) {
+    return b.forms && rows >= few &&
+           (across ? theirs(env, b.values.columns, b.values.rows) : theirs(env, b.values.rows, b.values.columns));
   }
   template <class Env>
   static void times(Env& env, V a, const Factor<float>& b, bool across, W y, const Finish<float>& finish) {
-    if (y.rows == 0 || !theirs(env, b, across)) return across ? Base::nn(env, a, b, y, finish) : Base::nt(env, a, b, y, finish);
+    if (y.rows == 0 || !theirs(env, b, across, y.rows))
+      return across ? Base::nn(env, a, b, y, finish) : Base::nt(env, a, b, y, finish);
     const Index block = block_of(y.rows);
-    const auto r = right(env, b, across, y.rows, block, a.stride, y.stride);
+    const auto r = right(env, b, across, y.rows, block);
     env.rows(y.rows, block, [&](Index from, Index to) {
       r.times(env, a.row_block(from, to - from), y.row_block(from, to - from), finish.rows(from, to - from));
     });
   }
   template <class Env>
-  static void twice(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c, bool across, W y,
-                    const Finish<float>& finish) {
-    if (y.rows == 0 || !Base::rounds(env) || (!theirs(env, b, across) && !theirs(env, c, across)))
+  static void twice(Env& env, V a, const Factor<float>& b, const Finish<float>& inner, const Factor<float>& c,
+                    bool across, W y, const Finish<float>& finish) {
+    if (y.rows == 0 || (!theirs(env, b, across, y.rows) && !theirs(env, c, across, y.rows)))
       return across ? Base::nn_nn(env, a, b, inner, c, y, finish) : Base::nt_nt(env, a, b, inner, c, y, finish);
     const Index block = block_of(y.rows), between = across ? b.values.columns : b.values.rows;
-    const auto first = right(env, b, across, y.rows, block, a.stride, between), second = right(env, c, across, y.rows, block, between, y.stride);
+    const auto first = right(env, b, across, y.rows, block), second = right(env, c, across, y.rows, block);
     env.rows(y.rows, block, [&](Index from, Index to) {
       const Index n = to - from;
       const auto room = env.room(static_cast<std::size_t>(n * between) * sizeof(float));
@@ -249,19 +244,14 @@ private:
 
 }  // namespace onednn
 
-// Cpu<float> (OneDnn<>) or Cpu<float, bf16> (OneDnn<bf16>), but where oneDNN measured better it multiplies by frozen weights:
-//   weights in bf16    on AMX, matrices with at least as many outputs as inputs
-//   weights in float   on AVX-512 without AMX (forced, or not there), the same matrices, but not where two products follow each other in the cache
-//                      (op::nt_nt, op::nn_nn); with AMX products by parts are faster
-// The rule asks for the weight's shape, its type and the kernels at hand, never for the number of rows. Everything else is Cpu's. On AMX its sums in bf16
-// have been the same to the last bit; in float they differ in the last places. Rows are cut as Cpu cuts them and each piece is computed
-// on one thread of the environment, so results do not depend on the number of threads. A weight keeps oneDNN's order, once for each orientation asked
-// for, whatever Settings::repack says: memory that Cpu does not need. oneDNN allocates a few small things in each product, so a steady step is
-// not free of that. What oneDNN refuses comes as dnnl::error. bench/RESULTS.md says what a step gains.
-template <class Frozen = float>
-class OneDnn : public Environment<float, onednn::Ops<Frozen>> {
+// Cpu<float, bf16>, but on AMX oneDNN multiplies by frozen weights with at least as many outputs as inputs, from 256 rows on: there it
+// measured better. Its sums are Cpu's to the last bit. Rows are cut into pieces that do not depend on threads, and each piece is computed by
+// one thread of the environment: so are results. A weight keeps oneDNN's order, once for each orientation asked for, whatever
+// Settings::repack says: memory that Cpu does not need. oneDNN allocates a few small things in each product, so a steady step is not free
+// of that. What oneDNN refuses comes as dnnl::error. bench/RESULTS.md has what it gains.
+class OneDnn : public Environment<float, onednn::Ops> {
 public:
-  explicit OneDnn(Settings settings = {}) : Environment<float, onednn::Ops<Frozen>>(settings), kernels_(&cpu::choose<float>(settings.isa)) {}
+  explicit OneDnn(Settings settings = {}) : Environment(settings), kernels_(&cpu::choose<float>(settings.isa)) {}
   const kernels::Table<float>& kernels() const { return *kernels_; }
   onednn::Products& products() { return products_; }
 
