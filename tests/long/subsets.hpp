@@ -39,7 +39,8 @@ using Coarse =
 // What stands together there, apart; and other methods at the same sites. Alone and in pairs with each other and with all of the above: all
 // threes would take three times as long to compile. Tagged, so that no name is another's; before the others, for DoRA wants to be first.
 // Not here: a Prompt is a Bert's (unit/peft/prompt.cpp); beside a Ladder that only reads nothing in its layer may train (unit/peft/
-// ladder.cpp, compile_fail); a Prefix's network makes the same table (unit/peft/prefix_mlp.cpp); MAM, UniPELT, Houlsby and Pfeiffer are other names.
+// ladder.cpp, compile_fail); a Prefix's network makes the same table (unit/peft/prefix_mlp.cpp); MAM, UniPELT, Houlsby and Pfeiffer are
+// other names.
 template <class M>
 using B = Tagged<"b", M>;
 using Fine = List<B<Held<2, at::Query>>, B<Gated<LoRA<2, at::Value>>>, B<Gated<Prefix<2>>>, B<Ia3<at::Keys>>, B<Ia3<at::Values>>,

@@ -14,7 +14,7 @@ consteval bool scales(List<S...>) {
 }  // namespace detail
 
 // (IA)³ (Liu et al. 2022): one learned factor per unit, k = l_k ⊙ K(x), v = l_v ⊙ V(x), f = (l_ff ⊙ act(u W_iᵀ + b_i)) W_fᵀ + b_f; biases
-// and deltas are inside K and V. All factors start at one, so that training starts at the backbone. The default sites are the paper's three:
+// and deltas are inside K and V. All factors start at one, so training starts at the backbone. The default sites are the paper's three:
 //   Ia3<>                                                        the paper's; 55,296 numbers on BERT-base
 //   Ia3<at::Keys, at::Values, at::Context, at::FfnHidden>        what peft makes of BERT by default: its target "output.dense" also means
 //                                                                 attention.output.dense; 64,512 numbers
