@@ -10,6 +10,7 @@
 #include <towpath/peft/adapter.hpp>
 #include <towpath/peft/full.hpp>
 #include <towpath/peft/lora.hpp>
+#include <towpath/peft/mam.hpp>
 #include <towpath/peft/pathway.hpp>
 #include <towpath/peft/prefix.hpp>
 
@@ -69,7 +70,7 @@ auto with_method(const std::string& method, const std::string& budget, const F& 
     if (method == "adapter") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::whole>>>>(1e-3);
     if (method == "parallel") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::parallel, at::BesideFfn>>>>(1e-3);
     if (method == "prefix") return f.template operator()<Bert<Shape, Layers<Shape, Prefix<R::prefix>>>>(5e-3);
-    if (method == "mam") return f.template operator()<Bert<Shape, Layers<Shape, Prefix<R::whole>, Adapter<R::whole, at::BesideFfn>>>>(1e-3);
+    if (method == "mam") return f.template operator()<Bert<Shape, Layers<Shape, MAM<R::whole, R::whole>>>>(1e-3);
     if (method == "iaa-s")
       return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::s>, Pathway<Aside<R::s>, at::OutsideAttention, at::OutsideFfn>>>>(1e-3);
     if (method == "iaa-l") return f.template operator()<Bert<Shape, Layers<Shape, Adapter<R::l_inside>, Pathway<Aside<R::l_aside>>>>>(1e-3);

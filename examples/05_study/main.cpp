@@ -142,6 +142,7 @@ int run(int argc, char** argv) {
   options.add("--warmup", s.warmup, "share of the steps").between(0.0, 1.0);
   options.add("--clip", s.clip, "largest gradient norm, 0 for any").not_negative();
   options.add("--decay", s.decay, "AdamW's weight decay").not_negative();
+  options.add("--weights", s.weights, "frozen weights in f32 or bf16: several times the speed where the machine multiplies bf16; what trains stays in float").one_of({"f32", "bf16"});
   options.add("--threads", s.threads, "of one run").positive();
   options.add("--jobs", jobs, "runs at a time").positive();
   options.add("--analyse", analyse, "also measure discrepancy, loss surface and sharpness of each method (seed 1)");

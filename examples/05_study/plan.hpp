@@ -165,7 +165,7 @@ struct Plan {
 inline Json to_json(const Setting& s) {
   return {{"stage", s.stage}, {"model", s.model}, {"collection", s.collection}, {"train_queries", s.train_queries}, {"dev_queries", s.dev_queries}, {"test_queries", s.test_queries},
           {"epochs", s.epochs}, {"evaluations", s.evaluations}, {"batch", s.batch}, {"negatives", s.negatives}, {"query_length", s.query_length}, {"passage_length", s.passage_length},
-          {"pool", s.pool}, {"depth", s.depth}, {"temperature", s.temperature}, {"warmup", s.warmup}, {"clip", s.clip}, {"decay", s.decay}};
+          {"pool", s.pool}, {"depth", s.depth}, {"temperature", s.temperature}, {"warmup", s.warmup}, {"clip", s.clip}, {"decay", s.decay}, {"weights", s.weights}};
 }
 // A folder holds one study: what its runs have in common is written there once, and must be the same when it goes on.
 inline void agree(const std::string& out, const Setting& s) {

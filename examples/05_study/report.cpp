@@ -210,7 +210,8 @@ std::vector<plot::Line> curves(const std::vector<Row>& rows, const std::string& 
   }
   return all;
 }
-std::vector<plot::Line> loss_curves(const std::vector<Row>& rows, const std::string& budget) {
+// A run keeps its seconds, not those of each step: by_seconds spreads the steps evenly over them.
+std::vector<plot::Line> loss_curves(const std::vector<Row>& rows, const std::string& budget, bool by_seconds) {
   std::vector<plot::Line> all;
   for (const Row& row : rows) {
     if (row.seeds.empty() || row.line.method == "none" || (row.line.budget != budget && row.line.budget != "none")) continue;
@@ -223,7 +224,8 @@ std::vector<plot::Line> loss_curves(const std::vector<Row>& rows, const std::str
         for (std::size_t i = from; i < from + each; ++i) sum += t.losses[i];
         return sum / static_cast<double>(each);
       });
-      s.x.push_back(static_cast<double>(from) + 0.5 * static_cast<double>(each));
+      const double middle = static_cast<double>(from) + 0.5 * static_cast<double>(each);
+      s.x.push_back(by_seconds ? middle / static_cast<double>(steps) * mean(row.each([](const Trained& t) { return t.seconds; })) : middle);
       s.y.push_back(mean(y));
       if (row.seeds.size() > 1) s.low.push_back(*std::min_element(y.begin(), y.end())), s.high.push_back(*std::max_element(y.begin(), y.end()));
     }
@@ -381,7 +383,9 @@ void write_report(const Plan& plan) {
              "Dev metric against steps at " + budget + " %: mean over the seeds, with the range between the lowest and the highest.");
     d.figure("dev-seconds-" + budget, plot::lines({.title = "dev " + std::string(primary) + ", " + budget + " %", .x = {"seconds of training"}, .y = {primary}}, curves(rows, budget, true)),
              "The same against seconds of training (" + std::to_string(s.threads) + " thread(s) a run; other runs may have been beside it).");
-    d.figure("loss-" + budget, plot::lines({.title = "training loss, " + budget + " %", .x = {"steps"}, .y = {"loss"}}, loss_curves(rows, budget)), "Training loss, means over twentieths of a run.");
+    d.figure("loss-" + budget, plot::lines({.title = "training loss, " + budget + " %", .x = {"steps"}, .y = {"loss"}}, loss_curves(rows, budget, false)), "Training loss against steps, means over twentieths of a run.");
+    d.figure("loss-seconds-" + budget, plot::lines({.title = "training loss, " + budget + " %", .x = {"seconds of training"}, .y = {"loss"}}, loss_curves(rows, budget, true)),
+             "The same against seconds of training, steps spread evenly over them.");
   }
 
   // --- stability

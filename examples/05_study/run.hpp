@@ -18,7 +18,7 @@
 namespace study {
 
 using namespace towpath;
-using Env = Cpu<float>;
+using Env = Cpu<float, FloatOrBf16>;
 
 inline const std::vector<Measure>& measures() {
   static const std::vector<Measure> all{measure::ndcg(10), measure::mrr(10), measure::recall(100)};
@@ -103,7 +103,8 @@ void run(const Task& t) {
   const std::string done = t.folder + "/run.json", weights = t.folder + "/trained.safetensors", tested = t.folder + "/test.json", state = t.folder + "/state.safetensors";
   make_folder(t.folder);
   const Data data(s);
-  Env env({.threads = s.threads, .seed = t.seed});
+  // a second difference of gradients would be lost in what bf16 rounds, so the analysis looks in float
+  Env env({.threads = s.threads, .seed = t.seed, .bf16 = s.weights == "bf16" && !t.analyse});
   Model model(env);
   load(model, Safetensors(s.model + "/model.safetensors"));
   const WordPiece words(s.model);
