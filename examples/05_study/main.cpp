@@ -14,7 +14,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <map>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,9 +29,9 @@ void compute(const Task& t) {
   try {
     methods::with_shape_of(t.setting.model, [&]<class Shape>(Shape) { t.setting.stage == "retrieval" ? run_retrieval<Shape>(t) : run_reranking<Shape>(t); });
   } catch (const Error& e) {
-    // a rate that is too high is a result
-    if (std::string(e.what()).find("the loss is no longer a number") == std::string::npos || t.test) throw;
-    program::write_json(t.folder + "/run.json", Json{{"method", t.method}, {"budget", t.budget}, {"rate", t.rate}, {"seed", t.seed}, {"failed", e.what()}});
+    // a run that diverges is a result, of a rate or of a seed
+    if (std::string(e.what()).find("the loss is no longer a number") == std::string::npos) throw;
+    program::write_json(t.folder + (t.analyse ? "/analysis.json" : "/run.json"), Json{{"method", t.method}, {"budget", t.budget}, {"rate", t.rate}, {"seed", t.seed}, {"failed", e.what()}});
   }
 }
 
@@ -102,6 +104,15 @@ private:
   Index ended_ = 0;
 };
 
+// One study at a time works in a folder. Its runs hold this, too: where the study was killed they may still be going.
+void lock(const std::string& out) {
+  const std::string path = out + "/lock";
+  const int file = ::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+  if (file < 0) fail("cannot write " + path, std::strerror(errno));
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0)
+    fail("a study, or a run of one that was stopped, is at work in " + out, {}, "Wait for it, or end it (fuser " + path + " names its processes)");
+}
+
 std::vector<std::string> words_of(const std::string& list) {
   std::vector<std::string> words;
   for (std::size_t at = 0; at <= list.size();) {
@@ -122,6 +133,7 @@ int run(int argc, char** argv) {
   options.add("--stage", s.stage, "retrieval (bi-encoder) or reranking (cross-encoder on the first-stage run)").one_of({"retrieval", "reranking"});
   options.add("--model", s.model, "a Hugging Face BERT directory");
   options.add("--collection", s.collection, "an MS MARCO (tsv) or BEIR (jsonl) directory");
+  options.add("--first-stage", s.first_stage, "runs/NAME.SPLIT.trec of the collection: what is re-ranked, where hard negatives come from, what dev is searched among");
   options.add("--methods", methods, "which, with commas between");
   options.add("--budgets", budgets, "sizes in per cent of the backbone: 0.5, 6.7");
   options.add("--seeds", seeds, "runs of each setting").positive();
@@ -133,7 +145,7 @@ int run(int argc, char** argv) {
   options.add("--epochs", s.epochs, "passes over the training queries").positive();
   options.add("--evaluations", s.evaluations, "dev metrics in the course of a run").positive();
   options.add("--batch", s.batch, "queries per step").positive();
-  options.add("--negatives", s.negatives, "hard negatives per query, from runs/bm25.train").not_negative();
+  options.add("--negatives", s.negatives, "hard negatives per query, from the first stage").not_negative();
   options.add("--query-length", s.query_length, "tokens").between(3, 512);
   options.add("--passage-length", s.passage_length, "tokens").between(3, 512);
   options.add("--pool", s.pool, "dev: documents per query that are searched or re-ranked, from the first-stage run").positive();
@@ -161,7 +173,7 @@ int run(int argc, char** argv) {
     if (std::find(methods::names.begin(), methods::names.end(), method) == methods::names.end()) fail("there is no method \"" + method + "\"", {}, "See --help of 02_finetune for those there are");
     for (const std::string& budget : methods::without_budget(method) ? std::vector<std::string>{"none"} : words_of(budgets)) {
       if (std::find(methods::budgets.begin(), methods::budgets.end(), budget) == methods::budgets.end()) fail("there is no budget \"" + budget + "\"", "there are 0.5 and 6.7");
-      plan.lines.push_back({method, budget, wanted_rates.empty() ? usual_rates(method) : numbers_of(wanted_rates)});
+      plan.lines.push_back({method, budget, wanted_rates.empty() || method == "none" ? usual_rates(method) : numbers_of(wanted_rates)});
     }
   }
   if (plan.lines.empty()) fail("no methods", {}, "Name some with --methods");
@@ -169,6 +181,7 @@ int run(int argc, char** argv) {
   agree(out, s);
 
   if (!only_report) {
+    lock(out);
     const std::size_t later = plan.lines.size() * static_cast<std::size_t>(seeds);
     Crew(jobs, quiet, later).all(plan.grid());
     for (int more = 0; more < 2 && rates.empty() && plan.extend(); ++more) Crew(jobs, quiet, later).all(plan.grid());

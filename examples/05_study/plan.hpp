@@ -65,14 +65,17 @@ inline std::vector<double> usual_rates(const std::string& method) {
 inline std::string name(const Task& t) {
   return t.method + (t.budget == "none" ? "" : "-" + t.budget) + "-lr" + short_number(t.rate) + "-seed" + std::to_string(t.seed);
 }
+// Whether the loss of a run stopped being a number.
+inline bool failed(const std::string& folder) { return read_json(folder + "/run.json").find("failed") != nullptr; }
 inline bool finished(const Task& t) {
   if (t.analyse) return there(t.folder + "/analysis.json");
-  return there(t.folder + "/run.json") && (!t.test || there(t.folder + "/test.json"));
+  if (!there(t.folder + "/run.json")) return false;
+  return !t.test || there(t.folder + "/test.json") || failed(t.folder);
 }
 inline double best_dev(const std::string& folder) { return get(read_json(folder + "/run.json"), "best", -1.0); }
 inline std::string summary(const Task& t) {
-  if (t.analyse) return "analysed";
-  const Json j = read_json(t.folder + "/run.json");
+  const Json j = read_json(t.folder + (t.analyse ? "/analysis.json" : "/run.json"));
+  if (t.analyse && !j.find("failed")) return "analysed";
   if (j.find("failed")) return "the loss was no longer a number";
   char text[64];
   std::snprintf(text, sizeof text, "dev %.4f -> %.4f", get(j, "dev_start", 0.0), get(j, "best", get(j, "dev_start", 0.0)));
@@ -165,18 +168,19 @@ struct Plan {
 inline Json to_json(const Setting& s) {
   return {{"stage", s.stage}, {"model", s.model}, {"collection", s.collection}, {"train_queries", s.train_queries}, {"dev_queries", s.dev_queries}, {"test_queries", s.test_queries},
           {"epochs", s.epochs}, {"evaluations", s.evaluations}, {"batch", s.batch}, {"negatives", s.negatives}, {"query_length", s.query_length}, {"passage_length", s.passage_length},
-          {"pool", s.pool}, {"depth", s.depth}, {"temperature", s.temperature}, {"warmup", s.warmup}, {"clip", s.clip}, {"decay", s.decay}, {"weights", s.weights}};
+          {"pool", s.pool}, {"depth", s.depth}, {"temperature", s.temperature}, {"warmup", s.warmup}, {"clip", s.clip}, {"decay", s.decay}, {"weights", s.weights}, {"first_stage", s.first_stage}};
 }
 // A folder holds one study: what its runs have in common is written there once, and must be the same when it goes on.
 inline void agree(const std::string& out, const Setting& s) {
   const std::string path = out + "/study.json";
   const Json now = to_json(s);
   if (!there(path)) return program::write_json(path, now);
-  const Json before = read_json(path);
+  const Json before = read_json(path), usual = to_json(Setting{});
   for (std::size_t i = 0; i < now.size(); ++i) {
     const Json* v = before.find(now.key(i));
-    if (!v || v->dump() != now[i].dump())
-      fail(out + " holds another study", "its " + now.key(i) + " is " + (v ? v->dump() : "not set") + ", this one's is " + now[i].dump(), "Repeat its options, or give another --out");
+    const Json& was = v ? *v : usual[i];  // an option that came later had its default
+    if (was.dump() != now[i].dump())
+      fail(out + " holds another study", "its " + now.key(i) + " is " + was.dump() + ", this one's is " + now[i].dump(), "Repeat its options, or give another --out");
   }
 }
 

@@ -43,6 +43,7 @@ std::string p_value(double p) { return !std::isfinite(p) ? "–" : p < 0.001 ? "
 
 // --- what the runs left ---------------------------------------------------------------------------------------------------------
 struct Trained {
+  Index seed = 1;
   Numbers losses, norms, dev, dev_steps, dev_seconds;
   double dev_start = none, best = none, seconds = none, tokens = none, memory = none;
   std::map<std::string, Numbers> test;  // per query
@@ -54,7 +55,9 @@ struct Row {
   std::vector<std::string> queries;
   std::map<std::string, Numbers> test;  // per query, mean over the seeds
   std::map<std::string, Numbers> means; // per seed
+  Index diverged = 0;                   // seeds whose loss stopped being a number
   std::optional<Json> analysis;
+  Json found = Json::object();          // what results.json says of it
 
   bool pathway() const { return line.method.starts_with("iaa"); }
   bool tested() const { return !test.empty(); }
@@ -74,11 +77,18 @@ Row read_row(const Plan& plan, const Line& line) {
   if (row.rate == 0 && line.method != "none") return row;
   for (Index seed = 1; seed <= plan.seeds; ++seed) {
     const std::string folder = plan.task(line, row.rate, seed).folder;
+    if (there(folder + "/run.json") && failed(folder)) {
+      ++row.diverged;
+      continue;
+    }
     if (!there(folder + "/run.json") || !there(folder + "/test.json")) continue;
     const Json run = read_json(folder + "/run.json"), test = read_json(folder + "/test.json");
     Trained t;
+    t.seed = seed;
     for (const auto& [key, to] : {std::pair{"losses", &t.losses}, {"norms", &t.norms}, {"dev", &t.dev}, {"dev_steps", &t.dev_steps}, {"dev_seconds", &t.dev_seconds}}) *to = get(run, key, Numbers{});
     for (const auto& [key, to] : {std::pair{"dev_start", &t.dev_start}, {"best", &t.best}, {"seconds", &t.seconds}, {"tokens", &t.tokens}, {"peak_memory_bytes", &t.memory}}) *to = get(run, key, none);
+    // wall time depends on what ran beside; a run that was resumed has only that
+    if (const auto own = get(run, "dev_processor_seconds", Numbers{}); !own.empty()) t.dev_seconds = own, t.seconds = own.back();
     row.trained = get(run, "trained", 0.0);
     row.total = get(run, "total", 1.0);
     const auto queries = get(test, "queries", std::vector<std::string>{});
@@ -98,7 +108,8 @@ Row read_row(const Plan& plan, const Line& line) {
   }
   for (auto& [_, sum] : row.test)
     for (double& x : sum) x /= static_cast<double>(row.seeds.size());
-  if (const std::string path = plan.task(line, row.rate, 1).folder + "/analysis.json"; there(path)) row.analysis = read_json(path);
+  if (const std::string path = plan.task(line, row.rate, 1).folder + "/analysis.json"; there(path))
+    if (Json seen = read_json(path); !seen.find("failed")) row.analysis = std::move(seen);
   return row;
 }
 
@@ -237,9 +248,8 @@ std::vector<plot::Line> loss_curves(const std::vector<Row>& rows, const std::str
 void write_arrays(const std::string& folder, const std::vector<Row>& rows) {
   make_folder(folder);
   for (const Row& row : rows)
-    for (std::size_t seed = 0; seed < row.seeds.size(); ++seed) {
-      const Trained& t = row.seeds[seed];
-      std::string stem = row.line.method + (row.line.budget == "none" ? "" : "-" + row.line.budget) + "-seed" + std::to_string(seed + 1);
+    for (const Trained& t : row.seeds) {
+      std::string stem = row.line.method + (row.line.budget == "none" ? "" : "-" + row.line.budget) + "-seed" + std::to_string(t.seed);
       const auto save = [&](const char* what, const Numbers& v) {
         if (!v.empty()) write_npy(folder + "/" + stem + "." + what + ".npy", v.data(), {static_cast<Index>(v.size())});
       };
@@ -269,18 +279,20 @@ Found found(const Json& analysis, const char* level) {
   return f;
 }
 
-void explain(Document& d, const std::vector<Row>& rows) {
+void explain(Document& d, std::vector<Row>& rows) {
   d.heading("The reason");
   d.paragraph("Discrepancy of a module: g is its gradient, g' the one it has on the same batch after the modules below it took the step that they are about to take. Means over all modules but the lowest and over the steps looked at, on one fixed batch, seed 1. "
               "Layers: all that trains in a layer is one module; sites: each inserted module by itself. Largest eigenvalue: of the Hessian in the trained parameters at the end, power iteration on central differences of gradients.");
   std::vector<std::vector<std::string>> table;
   std::map<std::string, std::vector<plot::Line>> lines;
-  for (const Row& r : rows) {
+  for (Row& r : rows) {
     if (!r.analysis) continue;
     const Found layers = found(*r.analysis, "by_layer"), sites = found(*r.analysis, "by_site");
     const Json* bend = r.analysis->find("sharpness");
     table.push_back({r.line.name(), text_of("%.4f", mean(layers.relative)), text_of("%.4f", mean(layers.cosine)), text_of("%.4f", mean(sites.relative)), text_of("%.4f", mean(sites.cosine)),
                      bend ? text_of("%.4g", get(*bend, "eigenvalue", none)) + (get(*bend, "converged", false) ? "" : " (not converged)") : "–"});
+    r.found["discrepancy"] = Json{{"by_layer", {{"relative", layers.relative}, {"cosine", layers.cosine}}}, {"by_site", {{"relative", sites.relative}, {"cosine", sites.cosine}}}};
+    if (bend) r.found["sharpness"] = *bend;
     plot::Line line{.name = r.line.name(), .y = layers.relative, .points = true};
     for (std::size_t k = 0; k < line.y.size(); ++k) line.x.push_back(static_cast<double>(k) + 2);
     lines[r.line.budget].push_back(std::move(line));
@@ -315,21 +327,24 @@ void write_report(const Plan& plan) {
   for (const Row& r : rows) {
     if (r.line.method == "full" && r.tested()) full = &r;
     queries = std::max(queries, static_cast<Index>(r.queries.size()));
-    missing += plan.seeds - static_cast<Index>(r.seeds.size());
+    missing += plan.seeds - static_cast<Index>(r.seeds.size()) - r.diverged;
     if (r.line.method == "none") missing -= plan.seeds - 1;
   }
   d.paragraph("Backbone " + s.model.substr(s.model.find_last_of('/') + 1) + ". " + std::to_string(s.train_queries) + " training queries an epoch (0: all), " + std::to_string(s.epochs) +
               " epoch(s), batches of " + std::to_string(s.batch) + ", " + std::to_string(s.negatives) + " hard negative(s) per query, query / passage length " + std::to_string(s.query_length) + " / " +
               std::to_string(s.passage_length) + " tokens, " + std::to_string(plan.seeds) + " seeds, dev on " + std::to_string(s.dev_queries) + " queries over a pool of " + std::to_string(s.pool) +
               " first-stage documents each and everything judged; test on " + std::to_string(queries) + " queries. The learning rate of each line is the best on dev of a short grid with seed 1; all else is equal.");
+  for (const Row& r : rows)
+    if (r.diverged > 0) d.paragraph("Of " + r.line.name() + " " + std::to_string(r.diverged) + " of " + std::to_string(plan.seeds) + " seeds diverged: their loss stopped being a number. It is judged by the others.");
   if (missing > 0) d.paragraph("NOT COMPLETE: " + std::to_string(missing) + " runs are missing; what follows is of those that are there.");
 
   // --- effect
+  const auto best_dev = [](const Row& r) { return mean(r.each([](const Trained& t) { return t.best; })); };
   const auto best_scattered = [&](const Row& r) -> const Row* {
     if (!r.pathway()) return nullptr;
     const Row* best = nullptr;
     for (const Row& o : rows)
-      if (!o.pathway() && o.tested() && o.line.budget == r.line.budget && (!best || mean(o.test.at(primary)) > mean(best->test.at(primary)))) best = &o;
+      if (!o.pathway() && o.tested() && o.line.budget == r.line.budget && (!best || best_dev(o) > best_dev(*best))) best = &o;
     return best;
   };
   const std::vector<Compared> to_full = compare(rows, primary, [&](const Row& r) { return r.line.method == "none" ? nullptr : full; }),
@@ -341,14 +356,13 @@ void write_report(const Plan& plan) {
       if (std::find(names.begin(), names.end(), m) == names.end()) names.push_back(m);
   std::vector<std::string> head{"method", "learning rate", "trained"};
   for (const auto& m : names) head.push_back(m);
-  for (const char* h : {"against full", "p (t)", "p (randomised)", "against the best scattered", "p (t)", "p (randomised)"}) head.emplace_back(h);
+  for (const char* h : {"against full", "p (t)", "p (randomised)", "against the best scattered (on dev)", "p (t)", "p (randomised)"}) head.emplace_back(h);
   std::vector<std::vector<std::string>> table;
-  Json results = Json::array();
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const Row& r = rows[i];
+    Row& r = rows[i];
     if (!r.tested()) continue;
     std::vector<std::string> cells{r.line.name(), short_number(r.rate), text_of("%.2f %%", 100 * r.trained / r.total)};
-    Json j{{"method", r.line.method}, {"budget", r.line.budget}, {"rate", r.rate}, {"trained", r.trained}, {"total", r.total}, {"seeds", r.seeds.size()}};
+    Json& j = r.found = Json{{"method", r.line.method}, {"budget", r.line.budget}, {"rate", r.rate}, {"trained", r.trained}, {"total", r.total}, {"seeds", r.seeds.size()}, {"diverged", r.diverged}};
     Json values = Json::object();
     for (const auto& m : names) {
       std::string cell = spread("%.4f", r.means.at(m));
@@ -364,13 +378,12 @@ void write_report(const Plan& plan) {
       cells.push_back(p_value(c.randomised));
     }
     if (std::isfinite(to_full[i].t)) j["against_full"] = Json{{"difference", to_full[i].difference}, {"p_t", to_full[i].t}, {"p_randomised", to_full[i].randomised}};
-    if (std::isfinite(to_scattered[i].t)) j["against_best_scattered"] = Json{{"difference", to_scattered[i].difference}, {"p_t", to_scattered[i].t}, {"p_randomised", to_scattered[i].randomised}};
-    results.push_back(std::move(j));
+    if (std::isfinite(to_scattered[i].t)) j["against_best_scattered"] = Json{{"which", best_scattered(r)->line.name()}, {"difference", to_scattered[i].difference}, {"p_t", to_scattered[i].t}, {"p_randomised", to_scattered[i].randomised}};
     table.push_back(std::move(cells));
   }
   d.table(head, table);
   d.paragraph("Mean ± standard deviation over the seeds. Tests are paired over queries, two-sided, on " + std::string(primary) +
-              " averaged over the seeds, corrected by Holm over all lines of a column: ▲ ▽ better, worse than full fine-tuning (p < 0.05 by the t-test); † ‡ better, worse than the best scattered method of the same budget. They "
+              " averaged over the seeds, corrected by Holm over all lines of a column: ▲ ▽ better, worse than full fine-tuning (p < 0.05 by the t-test); † ‡ better, worse than the scattered method of the same budget that is best on dev. They "
               "say what would hold for other queries, not for other seeds: for those see the deviations.");
 
   // --- convergence
@@ -381,18 +394,18 @@ void write_report(const Plan& plan) {
     if (!some) continue;
     d.figure("dev-steps-" + budget, plot::lines({.title = "dev " + std::string(primary) + ", " + budget + " %", .x = {"steps"}, .y = {primary}}, curves(rows, budget, false)),
              "Dev metric against steps at " + budget + " %: mean over the seeds, with the range between the lowest and the highest.");
-    d.figure("dev-seconds-" + budget, plot::lines({.title = "dev " + std::string(primary) + ", " + budget + " %", .x = {"seconds of training"}, .y = {primary}}, curves(rows, budget, true)),
-             "The same against seconds of training (" + std::to_string(s.threads) + " thread(s) a run; other runs may have been beside it).");
+    d.figure("dev-seconds-" + budget, plot::lines({.title = "dev " + std::string(primary) + ", " + budget + " %", .x = {"processor seconds of training"}, .y = {primary}}, curves(rows, budget, true)),
+             "The same against seconds of processor time in training (wall time of runs that were resumed).");
     d.figure("loss-" + budget, plot::lines({.title = "training loss, " + budget + " %", .x = {"steps"}, .y = {"loss"}}, loss_curves(rows, budget, false)), "Training loss against steps, means over twentieths of a run.");
-    d.figure("loss-seconds-" + budget, plot::lines({.title = "training loss, " + budget + " %", .x = {"seconds of training"}, .y = {"loss"}}, loss_curves(rows, budget, true)),
-             "The same against seconds of training, steps spread evenly over them.");
+    d.figure("loss-seconds-" + budget, plot::lines({.title = "training loss, " + budget + " %", .x = {"processor seconds of training"}, .y = {"loss"}}, loss_curves(rows, budget, true)),
+             "The same against processor seconds, steps spread evenly over them.");
   }
 
   // --- stability
   d.heading("Stability");
   const double goal = full ? mean(full->each([](const Trained& t) { return t.best; })) : none;
   table.clear();
-  for (const Row& r : rows) {
+  for (Row& r : rows) {
     if (!r.tested() || r.line.method == "none") continue;
     const auto rows_of = [&](Numbers Trained::*what) {
       const std::size_t n = r.seeds.size(), length = (r.seeds[0].*what).size();
@@ -404,6 +417,9 @@ void write_report(const Plan& plan) {
     std::vector<Index> at;
     for (double step : r.seeds[0].dev_steps) at.push_back(static_cast<Index>(step));
     const Stability of = stability({rows_of(&Trained::losses), rows_of(&Trained::norms), rows_of(&Trained::dev), at}, goal);
+    const auto numbers = [](const Spread& x) { return Json{{"mean", x.mean}, {"deviation", x.deviation}, {"seeds", x.count}}; };
+    r.found["stability"] = Json{{"best_dev", numbers(of.best)}, {"gradient_variation", numbers(of.gradient_variation)}, {"spikes_per_thousand", numbers(of.spikes_per_thousand)},
+                                {"steps_to_95_percent_of_full", numbers(of.steps_to_reference)}};
     const auto both = [](const char* form, const Spread& x) { return text_of(form, x.mean) + (x.count > 1 ? " ± " + text_of(form, x.deviation) : ""); };
     table.push_back({r.line.name(), text_of("%.4f", deviation(r.means.at(primary))), text_of("%.4f", of.best.deviation), both("%.3f", of.gradient_variation), both("%.1f", of.spikes_per_thousand),
                      of.steps_to_reference.count == static_cast<Index>(r.seeds.size()) ? both("%.0f", of.steps_to_reference)
@@ -421,15 +437,21 @@ void write_report(const Plan& plan) {
   // --- cost
   d.heading("Time, memory, parameters");
   table.clear();
-  for (const Row& r : rows) {
+  for (Row& r : rows) {
     if (!r.tested() || r.line.method == "none") continue;
+    r.found["seconds"] = r.each([](const Trained& t) { return t.seconds; });
+    r.found["tokens_per_second"] = r.each([](const Trained& t) { return t.tokens / t.seconds; });
+    r.found["peak_memory_bytes"] = r.each([](const Trained& t) { return t.memory; });
     table.push_back({r.line.name(), text_of("%.0f", r.trained), text_of("%.2f %%", 100 * r.trained / r.total), spread("%.1f", r.each([](const Trained& t) { return t.seconds; })),
                      spread("%.0f", r.each([](const Trained& t) { return t.tokens / t.seconds; })), spread("%.0f", r.each([](const Trained& t) { return t.memory / 1e6; }))});
   }
-  d.table({"method", "trained", "share", "seconds of training", "tokens/s", "peak memory of the run, MB"}, table);
+  d.table({"method", "trained", "share", "processor seconds of training", "tokens per processor second", "peak memory of the run, MB"}, table);
 
   write_arrays(plan.out + "/arrays", rows);
-  program::write_json(plan.out + "/results.json", Json{{"setting", to_json(s)}, {"test_queries", queries}, {"missing_runs", missing}, {"lines", results}});
+  Json lines = Json::array();
+  for (const Row& r : rows)
+    if (r.tested()) lines.push_back(r.found);
+  program::write_json(plan.out + "/results.json", Json{{"setting", to_json(s)}, {"test_queries", queries}, {"missing_runs", missing}, {"lines", lines}});
   d.write();
 }
 

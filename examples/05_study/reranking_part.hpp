@@ -31,7 +31,7 @@ public:
   }
   // What trains nothing is the first stage as it is.
   std::pair<Run, Evaluation> test(const Model* model, Env& env) const {
-    Run run = first_stage("bm25.test", data_.test);
+    Run run = first_stage(data_.test_run, data_.test);
     Reranking all(data_.c, run, words_, options(setting_.depth));
     if (model) run = all(*model, env);
     Evaluation e = all.evaluate(run, data_.test, measures());

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <time.h>
 #include <utility>
 #include <vector>
 
@@ -29,20 +30,32 @@ inline const std::vector<Measure>& measures() {
 struct Data {
   Collection c;
   Qrels train, dev, test;
-  std::string train_run, dev_run;  // names of first-stage runs, empty where there is none
+  std::string train_run, dev_run, test_run;  // names of first-stage runs, empty where there is none
 
   explicit Data(const Setting& s) : c(open_collection(s.collection)), test(c.qrels("test")) {
     std::tie(train, dev) = program::train_and_dev(c);
     for (const auto& [qrels, wanted] : {std::pair{&train, s.train_queries}, {&dev, s.dev_queries}, {&test, s.test_queries}})
       if (wanted > 0) program::keep_some(*qrels, c, wanted);
-    const auto known = [&](const char* name) { return std::find(c.runs.begin(), c.runs.end(), name) != c.runs.end() ? name : ""; };
-    train_run = known("bm25.train");
-    dev_run = c.has("dev") ? known("bm25.dev") : train_run;
+    const auto known = [&](const std::string& split) {
+      const std::string name = s.first_stage + "." + split;
+      return std::find(c.runs.begin(), c.runs.end(), name) != c.runs.end() ? name : std::string();
+    };
+    const std::string held = c.has("dev") ? "dev" : "train";
+    train_run = known("train"), dev_run = known(held), test_run = known("test");
     if (s.stage == "reranking")
-      for (const auto& [what, name] : {std::pair{"train", train_run}, {c.has("dev") ? "dev" : "train", dev_run}, {"test", std::string(known("bm25.test"))}})
-        if (name.empty()) fail(s.collection + " has no run bm25." + std::string(what), "what is to be re-ranked comes from a first stage", "Put one in runs/, in TREC's format");
+      for (const auto& [split, name] : {std::pair{std::string("train"), train_run}, {held, dev_run}, {std::string("test"), test_run}})
+        if (name.empty())
+          fail(s.collection + " has no run " + s.first_stage + "." + split, "what is to be re-ranked comes from a first stage",
+               "Put runs/" + s.first_stage + "." + split + ".trec there, or name another with --first-stage");
   }
 };
+
+// Seconds that this process has had a processor, all threads together: other than wall time it says little about what ran beside.
+inline double processor_seconds() {
+  timespec t{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
 
 inline Index batches_of(const auto& sampler, Index epochs) {
   Index n = 0;
@@ -132,8 +145,17 @@ void run(const Task& t) {
                              .save_seconds = 60,
                              .resume = there(state),
                              .ahead = 0};
-      const TrainState r = train(model, env, adam, sampler, stage.loss(), loop, [&](const TrainState&) { return stage.dev(model, env); });
+      std::vector<double> processor;  // at each evaluation, without the evaluations; a run that was resumed has none of the part before
+      double evaluating = processor_seconds();
+      const TrainState r = train(model, env, adam, sampler, stage.loss(), loop, [&](const TrainState&) {
+        const double from = processor_seconds();
+        processor.push_back(from - evaluating);
+        const double metric = stage.dev(model, env);
+        evaluating += processor_seconds() - from;
+        return metric;
+      });
       j["losses"] = r.losses, j["norms"] = r.norms, j["dev"] = r.dev, j["dev_steps"] = r.dev_steps, j["dev_seconds"] = r.dev_seconds;
+      if (processor.size() == r.dev.size()) j["dev_processor_seconds"] = processor;
       j["best"] = r.best, j["best_at"] = r.best_at, j["seconds"] = r.seconds, j["tokens"] = r.tokens;
       save_trainable(model, weights, {{"method", t.method}, {"budget", t.budget}});
     }

@@ -17,7 +17,7 @@ using towpath::Json;
 
 // What all runs of a study have in common.
 struct Setting {
-  std::string stage = "retrieval", model, collection, weights = "f32";
+  std::string stage = "retrieval", model, collection, weights = "f32", first_stage = "bm25";
   Index train_queries = 2048, dev_queries = 200, test_queries = 0;  // fixed samples (0: all)
   Index epochs = 1, evaluations = 8;                                // dev metrics in the course of a run
   Index batch = 16, negatives = 1;                                  // retrieval: hard ones per query; re-ranking: the rest of a group
