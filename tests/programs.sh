@@ -131,7 +131,7 @@ expect 1 "again.jsonl:1: found" encode --in again.jsonl --out tsv.npy --format t
 study() { "$bin/05_study" --methods none,full,lora,iaa-l --budgets 6.7 --seeds 2 --train-queries 96 --evaluations 3 --dev-queries 40 --test-queries 60 "$@"; }
 expect 0 "study/report.md" study --out study --jobs 2
 for text in "## Effect" "## Convergence" "## Stability" "## Time, memory" "lora 6.7"; do grep -q -e "$text" study/report.md && ok || bad "the report has no $text"; done
-for plot in dev-steps dev-seconds loss; do grep -q "<svg" study/plots/$plot-6.7.svg && ok || bad "no plot of $plot"; done
+for plot in dev-steps dev-seconds loss loss-seconds; do grep -q "<svg" study/plots/$plot-6.7.svg && ok || bad "no plot of $plot"; done
 [ -e study/arrays/lora-6.7-seed2.loss.npy ] && ok || bad "the study left no arrays"
 figures() { sed -n '/"lines"/,$p' "$1"; }
 figures study/results.json > before.txt
@@ -140,9 +140,38 @@ expect 0 "study/report.md" study --out study
 figures study/results.json > after.txt
 cmp -s before.txt after.txt && ok || bad "a study that was taken up again came to other figures"
 expect 1 "holds another study" study --out study --batch 8
+expect 0 "study/report.md" "$bin/05_study" --methods none,full,lora --budgets 6.7 --seeds 2 --train-queries 96 --evaluations 3 --dev-queries 40 --test-queries 60 --out study --report
+# killed without a word in the middle: its runs may go on for a while, and it may not be started beside them
+study --out killed > /dev/null 2>&1 & victim=$!
+waited=0
+until [ "$(ls killed/runs/*/run.json 2> /dev/null | wc -l)" -ge 4 ] || [ $waited -ge 1200 ]; do sleep 0.05; waited=$((waited + 1)); done
+kill -9 $victim; wait $victim 2> /dev/null
+[ -e killed/results.json ] && bad "the study was not killed on its way" || ok
+flock killed/lock true
+expect 0 "killed/report.md" study --out killed
+figures killed/results.json > after.txt
+cmp -s before.txt after.txt && ok || bad "a study that was killed and started again came to other figures"
+(flock 9; expect 1 "is at work in killed" study --out killed; [ $failed -eq 0 ]) 9> killed/lock && ok || bad "two studies in one folder"
+rm -r killed
 expect 1 "no method" "$bin/05_study" --out study --methods loora
 expect 1 "is no learning rate" study --out study --rates 1e-3,fast
 rm -r study
+
+# re-ranking what another program found, and the look inside
+cp -r "$world" staged && mkdir -p staged/runs
+for split in train dev test; do
+  expect 0 "nDCG@10" run --model "$world" --collection "$world" --method none --split $split --depth 10 --run staged/runs/dense.$split.trec
+done
+rerank() { "$bin/05_study" --stage reranking --model "$world" --collection staged --methods none,full,lora,iaa-l --budgets 0.5 --seeds 2 --rates 1e-3 --epochs 1 --train-queries 48 \
+  --batch 4 --negatives 3 --dev-queries 20 --test-queries 20 --pool 5 --depth 10 --evaluations 2 "$@"; }
+expect 1 "has no run bm25.train" rerank --out reranked
+rm -r reranked
+expect 0 "reranked/report.md" rerank --out reranked --first-stage dense --analyse
+for text in "Re-ranking on staged" "## The reason" "lora 0.5"; do grep -q -e "$text" reranked/report.md && ok || bad "the report has no $text"; done
+for plot in discrepancy-0.5 surface-iaa-l-0.5; do grep -q "<svg" reranked/plots/$plot.svg && ok || bad "no plot of $plot"; done
+for word in discrepancy sharpness stability against_best_scattered peak_memory_bytes; do grep -q "\"$word\"" reranked/results.json && ok || bad "results.json has no $word"; done
+[ "$(wc -l < reranked/runs/lora-0.5-lr0.001-seed2/test.trec)" -eq 200 ] && ok || bad "not 20 queries x 10 were re-ranked"
+rm -r staged reranked
 
 # pre-training, stopped and resumed, is the same
 pretrain() { "$bin/07_pretrain" --quiet --steps 12 --batch 16 --lr 1e-3 "$@"; }
