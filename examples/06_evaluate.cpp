@@ -152,7 +152,8 @@ int run(int argc, char** argv) {
   for (const auto& path : paths) {
     const auto candidates = read_run(path);
     reports.push_back(trec_eval(measures, how, candidates.rows.tag, candidates, qrels));
-    if (reports.back().queries.empty())
+    const auto& printed = reports.back().printed;
+    if (std::find(printed.begin(), printed.end(), true) == printed.end())
       fail("cannot evaluate " + path + " with " + qrels_file, "no query has both results and judgements", "Look whether they name queries alike");
   }
   const TrecReport& report = reports[0];

@@ -35,6 +35,8 @@ expect 0 "num_q" "$evaluate" -q -m all_trec "$fixture/run" "$fixture/qrels"
 cmp -s out.txt "$fixture/all_trec" && ok || { bad "06_evaluate prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec" | head -n 5; }
 expect 0 "num_q" "$evaluate" -l 2 -q -m all_trec "$fixture/run" "$fixture/qrels"
 cmp -s out.txt "$fixture/all_trec.l2" && ok || { bad "06_evaluate -l 2 prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec.l2" | head -n 5; }
+expect 0 "num_q" "$evaluate" -c -l 2 -q -m all_trec "$fixture/run" "$fixture/qrels"
+cmp -s out.txt "$fixture/all_trec.c.l2" && ok || { bad "06_evaluate -c -l 2 prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec.c.l2" | head -n 5; }
 expect 0 "is a run and .* holds judgements" "$evaluate" "$fixture/qrels" "$fixture/run"
 expect 0 "ndcg_cut_10 .*all.*0\.[0-9]" "$evaluate" -m ndcg_cut.10 -m P.5 iaa.trec "$world/qrels/test.txt" --json evaluated.json
 tuned=$(awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } t && /"nDCG@10"/ { gsub(/[^0-9.]/, "", $2); print $2 }' iaa.json)

@@ -266,7 +266,7 @@ std::vector<Index> ranked_grades(const Protocol& p, std::string_view query, std:
   return ranked;
 }
 
-// f(query, ranked, judged) for each query that a mean goes over. Records:
+// f(query, ranked, judged, in_run) for each query that a mean goes over; in_run: the run has results for it. Records:
 template <class Results, class Judgements, class F>
 void each_query(const Protocol& protocol, const F& f, const Results& run, const Judgements& qrels) {
   using Text = std::string_view;
@@ -297,7 +297,7 @@ void each_query(const Protocol& protocol, const F& f, const Results& run, const 
                               const auto at = q.grades.find(d);
                               return at == q.grades.end() ? unpooled : at->second;
                             }),
-        q.judged);
+        q.judged, !q.results.empty());
 }
 
 // Rows with the string of each:
@@ -321,7 +321,7 @@ void each_query(const Protocol& protocol, const F& f, const Rows& run, const Jud
                              const auto at = grades.find(d);
                              return at == grades.end() ? unpooled : at->second;
                            }),
-      judged);
+      judged, !results.empty());
   }
 }
 
@@ -365,7 +365,7 @@ Evaluation evaluated(std::vector<Measure> measures, const Protocol& protocol, co
   e.values.resize(e.measures.size());
   each_query(
       protocol,
-      [&](std::string_view query, Grades ranked, Grades judged) {
+      [&](std::string_view query, Grades ranked, Grades judged, bool) {
         e.queries.emplace_back(query);
         for (std::size_t m = 0; m < e.measures.size(); ++m) e.values[m].push_back(e.measures[m](ranked, judged, protocol.level));
       },
