@@ -33,6 +33,7 @@ struct TrecOptions {
   Index most = whole_list;   // -M: ranks of the run that are there
   bool complete = false;     // -c: the mean goes over all judged queries, 0 where the run has nothing; num_rel counts all grades above 0, whatever -l
   bool judged_only = false;  // -J: documents that nobody judged are dropped from the run
+  bool skip_query_itself = false;  // so is one that has the query's own id, as BEIR does before it asks trec_eval
 };
 
 // One query as the measures see it.
@@ -126,6 +127,7 @@ TrecReport trec_eval(std::vector<TrecMeasure> measures, const TrecOptions& optio
   protocol.level = options.level;
   protocol.most = options.most;
   protocol.judged_only = options.judged_only;
+  protocol.skip_query_itself = options.skip_query_itself;
   protocol.mean_over = every ? topics::judged : topics::judged_and_run;
   Index length = 0;
   for (const auto& m : report.measures)

@@ -197,6 +197,10 @@ TEST_CASE("which queries count, and which version stops") {
   const auto ten = trec_eval(measures, {.version = TrecVersion::v10, .complete = true}, "id", run, qrels);
   CHECK(ten.values[3] == std::vector<double>{0, 0.5, 1});
   CHECK(ten.lines_of(0) == "num_rel               \t10\t2\nrecip_rank            \t10\t0.0000\n");
+  // -J and BEIR's rule may leave nothing of a query, which is then worth 0
+  const std::vector<Result> itself = {{"3", "3", 9}, {"3", "a", 1}, {"2", "2", 1}};
+  CHECK(trec_eval(measures, {}, "id", itself, qrels).values[3] == std::vector<double>{0, 0.5});
+  CHECK(trec_eval(measures, {.skip_query_itself = true}, "id", itself, qrels).values[3] == std::vector<double>{0, 1});
   // a query whose results nobody judged is not one that the run lacks
   const std::vector<Judgement> two = {{"2", "a", 1}, {"3", "a", 1}};
   const std::vector<Result> unjudged = {{"2", "a", 1}, {"3", "x", 1}};
