@@ -62,7 +62,7 @@ TEST_CASE("a passage that comes twice is complained of and scored") {
   CHECK(m.complaints == std::vector<std::string>{"query 2 ranks passage 7 more than once"});
 }
 
-// Made with ms_marco_eval.py (microsoft/MSMARCO-Passage-Ranking 2ec0d6f) from the lines that ranking() makes; it prints every digit.
+// Made with ms_marco_eval.py (microsoft/MSMARCO-Passage-Ranking 2ec0d6f) from the same lines; it prints every digit.
 TEST_CASE("a ranking full of ties, gaps and repetitions, against the script") {
   std::vector<Relevant> relevant;
   std::vector<Ranked> run;
