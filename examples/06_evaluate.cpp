@@ -3,7 +3,7 @@
 //   06_evaluate run.trec qrels.txt                          trec_eval's official measures, summed up
 //   06_evaluate -q -m all_trec run.trec qrels.txt           all of them, query by query
 //   06_evaluate -m ndcg_cut.10 -m map run.trec qrels.txt --compare other.trec --compare third.trec
-//   06_evaluate --like beir -m ndcg_cut.10 run.trec test.tsv   a document with the query's own id is no result (ArguAna, Quora)
+//   06_evaluate --like beir -m ndcg_cut.10 run.trec test.tsv   a document with the query's own id is no result
 //   06_evaluate --like ms_marco run.tsv qrels.dev.tsv       MRR@10 as MS MARCO's script counts it
 #include "program.hpp"
 
@@ -132,7 +132,10 @@ int run(int argc, char** argv) {
   options.add("-J", how.judged_only, "drop documents that nobody judged");
   options.add("-l", how.level, "the least grade that is relevant").positive();
   options.add("-M", most, "look at so many ranks only; 0: all").not_negative();
-  options.add("--like", like, "whose semantics: trec_eval 9 (and pytrec_eval), trec_eval 10, BEIR (a document with the query's own id is dropped), or the script of MS MARCO (MRR@10 by the ranks stated)")
+  options
+      .add("--like", like,
+           "whose semantics: trec_eval 9 (and pytrec_eval), trec_eval 10, BEIR (as 9, and a document with the query's own "
+           "id is dropped), or the script of MS MARCO (MRR@10 by the ranks stated)")
       .one_of({"trec_eval9", "trec_eval10", "beir", "ms_marco"});
   options.add("--compare", others, "another run, tested against the first: paired t-test and randomisation test, Holm-corrected; may come again");
   options.add("--patterns", random.patterns, "sign patterns that the randomisation test draws").positive();

@@ -101,7 +101,8 @@ TOWPATH_ONCE MsMarco detail::marco_score(const std::vector<MarcoLine>& ranking, 
       }
   }
   if (!matched)
-    fail("MS MARCO's script does not score this ranking", "it ranks no query of the reference", "Look whether they name queries alike");
+    fail("MS MARCO's script does not score this ranking", "it ranks no query of the reference",
+         "Look whether they name queries alike");
   result.mrr = sum / static_cast<double>(result.queries);
   return result;
 }

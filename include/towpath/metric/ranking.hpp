@@ -75,9 +75,10 @@ inline double average_precision(Grades ranked, Grades judged, Index cut = whole_
   return all ? detail::sum_of_precisions(ranked, cut, level) / static_cast<double>(all) : 0.0;
 }
 
-// The same sum / min(cut, all relevant documents): as many as the cut can hold. This is what sentence-transformers' InformationRetrievalEvaluator
-// calls MAP@k; where more documents are relevant than the cut holds it is above trec_eval's map_cut. That evaluator looks at queries with a
-// relevant document alone (here such a query is 0, as everywhere), at no grades, and breaks ties as its heap does.
+// The same sum / min(cut, all relevant documents): as many as the cut can hold. This is the MAP@k of sentence-transformers'
+// InformationRetrievalEvaluator; where more documents are relevant than the cut holds it is above trec_eval's map_cut. That
+// evaluator knows no grades, leaves out queries without a relevant document (0 here, as everywhere), and ties fall as its
+// heap has them.
 inline double capped_average_precision(Grades ranked, Grades judged, Index cut = whole_list, Index level = 1) {
   const Index most = std::min(cut, detail::count_relevant(judged, level));
   return most > 0 ? detail::sum_of_precisions(ranked, cut, level) / static_cast<double>(most) : 0.0;
@@ -109,7 +110,8 @@ struct Measure {
   Kind kind;
   Index cut = whole_list;
 
-  // As papers print it: nDCG@10. No paper tells the two kinds of MAP@10 apart; here the other one is MAP_cap@10, as BEIR has R_cap@10.
+  // As papers print it: nDCG@10. They call both kinds of average precision MAP@10; the capped one is MAP_cap@10 here, as BEIR
+  // has R_cap@10.
   std::string name() const {
     constexpr const char* names[] = {"nDCG", "MRR", "MAP", "MAP_cap", "Recall", "P", "Success"};
     return names[static_cast<std::size_t>(kind)] + (cut == whole_list ? std::string() : "@" + std::to_string(cut));
@@ -199,7 +201,7 @@ enum class scores { float32, float64 };
 // Over which queries a mean goes.
 enum class topics {
   judged_and_run,  // those that have judgements and results: trec_eval, pytrec_eval, BEIR
-  judged,          // all that have judgements, 0 where the run has nothing: trec_eval -c, ir_measures, the script of MS MARCO
+  judged,          // all that have judgements, 0 where the run has nothing: trec_eval -c, ir_measures, MS MARCO
 };
 
 struct Protocol {
@@ -212,14 +214,16 @@ struct Protocol {
   bool judged_only = false;        // drop documents that were not judged, or with a grade below 0 (trec_eval -J)
 };
 
-// Protocols by the name of the program that has them. The script of MS MARCO goes by stated ranks: metric/ms_marco.hpp. ir_measures takes most
-// measures from pytrec_eval, and RR with a cut (MRR@10) from its MS MARCO provider, which has another order: evaluate MRR@10 by itself.
+// Protocols by the name of the program that has them. The script of MS MARCO goes by stated ranks: metric/ms_marco.hpp.
+// ir_measures has its measures from pytrec_eval, but RR with a cut (MRR@10) from its MS MARCO provider, of another order.
+// beir is EvaluateRetrieval.evaluate() as it is called by default; it rounds to five decimals.
 namespace protocol {
 inline constexpr Protocol trec_eval9{};
 inline constexpr Protocol trec_eval10{.compare = scores::float64};
-inline constexpr Protocol beir{.skip_query_itself = true};  // EvaluateRetrieval.evaluate(), unless told otherwise; it prints five decimals
+inline constexpr Protocol beir{.skip_query_itself = true};
 inline constexpr Protocol ir_measures{.mean_over = topics::judged};
-inline constexpr Protocol ir_measures_ms_marco{.order = ties::ascending, .compare = scores::float64, .mean_over = topics::judged};
+inline constexpr Protocol ir_measures_ms_marco{
+    .order = ties::ascending, .compare = scores::float64, .mean_over = topics::judged};
 }  // namespace protocol
 
 // Values of every measure for every query (in the order in which the judgements first name them), for means and for tests of

@@ -22,18 +22,18 @@
 
 namespace towpath {
 
-// Whose semantics. Version 10 compares scores as doubles and rounds the recall levels of interpolated precision, where 9 (and with it
-// pytrec_eval) compares floats and goes up. Where the run lacks a judged query, 9 passes over it: with -c it counts in the summary, but -q
-// does not print it (test/out.test.aqc). 10 prints it with -c, as an empty ranking, and stops without.
+// Whose semantics. Version 10 compares scores as doubles and rounds the recall levels of interpolated precision, where 9 (and
+// with it pytrec_eval) compares floats and goes up. A judged query that the run lacks is passed over by 9: with -c the summary
+// counts it, but -q does not print it (test/out.test.aqc). 10 prints it with -c, as an empty ranking, and stops without -c.
 enum class TrecVersion { v9, v10 };
 
 struct TrecOptions {
   TrecVersion version = TrecVersion::v9;
   Index level = 1;           // -l: the least grade that counts as relevant
   Index most = whole_list;   // -M: ranks of the run that are there
-  bool complete = false;     // -c: the mean goes over all judged queries, 0 where the run has nothing; num_rel counts all grades above 0, whatever -l
+  bool complete = false;     // -c: the mean goes over all judged queries, 0 where the run has nothing
   bool judged_only = false;  // -J: documents that nobody judged are dropped from the run
-  bool skip_query_itself = false;  // so is one that has the query's own id, as BEIR does before it asks trec_eval
+  bool skip_query_itself = false;  // so is one with the query's own id, which BEIR drops before it asks trec_eval
 };
 
 // One query as the measures see it.
@@ -148,7 +148,7 @@ TrecReport trec_eval(std::vector<TrecMeasure> measures, const TrecOptions& optio
       },
       run_and_qrels...);
   detail::finish(report);
-  if (options.complete)  // m_num_rel.c then counts anew, and does not look at the level
+  if (options.complete)  // m_num_rel.c then counts anew: every grade above 0, whatever -l
     for (std::size_t m = 0; m < report.measures.size(); ++m)
       if (report.measures[m].name() == "num_rel") report.all[m] = static_cast<double>(above_zero);
   return report;

@@ -232,7 +232,8 @@ TEST_CASE("a query that the run lacks, as trec_eval's own test has it") {
   query("303", 10, 6, 84);
   const auto lines = [](const std::string& query_id, const std::vector<std::pair<const char*, const char*>>& values) {
     std::string text;
-    for (const auto& [name, value] : values) text += detail::trec_line(name, query_id, value);
+    for (const auto& [name, value] : values)
+      text += name + std::string(22 - std::string(name).size(), ' ') + "\t" + query_id + "\t" + value + "\n";
     return text;
   };
   CHECK(printed(trec_eval(named({"set"}), {.complete = true}, "STANDARD", run, qrels)) ==
