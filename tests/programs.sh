@@ -35,6 +35,8 @@ expect 0 "num_q" "$evaluate" -q -m all_trec "$fixture/run" "$fixture/qrels"
 cmp -s out.txt "$fixture/all_trec" && ok || { bad "06_evaluate prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec" | head -n 5; }
 expect 0 "num_q" "$evaluate" -l 2 -q -m all_trec "$fixture/run" "$fixture/qrels"
 cmp -s out.txt "$fixture/all_trec.l2" && ok || { bad "06_evaluate -l 2 prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec.l2" | head -n 5; }
+expect 0 "num_q" "$evaluate" -c -l 2 -q -m all_trec "$fixture/run" "$fixture/qrels"
+cmp -s out.txt "$fixture/all_trec.c.l2" && ok || { bad "06_evaluate -c -l 2 prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec.c.l2" | head -n 5; }
 expect 0 "is a run and .* holds judgements" "$evaluate" "$fixture/qrels" "$fixture/run"
 expect 0 "ndcg_cut_10 .*all.*0\.[0-9]" "$evaluate" -m ndcg_cut.10 -m P.5 iaa.trec "$world/qrels/test.txt" --json evaluated.json
 tuned=$(awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } t && /"nDCG@10"/ { gsub(/[^0-9.]/, "", $2); print $2 }' iaa.json)
@@ -52,6 +54,9 @@ grep -q '"holm"' compared.json && ok || bad "no comparison in --json"
 grep -v '^q20 ' "$fixture/run" > fewer.trec
 expect 1 "results for other queries" "$evaluate" "$fixture/run" "$fixture/qrels" --compare fewer.trec
 expect 0 "fewer.trec" "$evaluate" -c -m map "$fixture/run" "$fixture/qrels" --compare fewer.trec
+awk '!($1 in seen) { seen[$1] = 1; print $1, "Q0", $1, 0, 2000, $6 } { print }' "$fixture/run" > self.trec
+expect 0 "num_q" "$evaluate" --like beir -q -m all_trec self.trec "$fixture/qrels"
+cmp -s out.txt "$fixture/all_trec" && ok || { bad "06_evaluate --like beir does not drop the query itself"; diff out.txt "$fixture/all_trec" | head -n 5; }
 printf '1\t10\t2\n1\t11\t1\n3\t30\t4\n3\t30\t5\n' > marco.tsv
 printf '1\t0\t10\t1\n2\t0\t20\t1\n' > marco.qrels.tsv
 expect 0 "MRR @10: 0.25" "$evaluate" --like ms_marco marco.tsv marco.qrels.tsv
