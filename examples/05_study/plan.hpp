@@ -53,13 +53,13 @@ inline std::vector<double> numbers_of(const std::vector<std::string>& words) {
   }
   return numbers;
 }
-// Families of modules differ by orders of magnitude, so each has a grid of its own.
+// Families of modules differ by orders of magnitude, so each has a grid of its own; for runs of a hundred steps or a few hundred.
 inline std::vector<double> usual_rates(const std::string& method) {
   if (method == "none") return {0};
-  if (method == "full") return {2e-5, 6e-5, 2e-4};
-  if (method == "bitfit") return {1e-3, 3e-3, 1e-2};
-  if (method == "prefix") return {1e-3, 5e-3, 2e-2};
-  return {3e-4, 1e-3, 3e-3};
+  if (method == "full") return {6e-5, 2e-4, 6e-4};
+  if (method == "bitfit") return {3e-3, 1e-2, 3e-2};
+  if (method == "prefix") return {5e-3, 2e-2, 6e-2};
+  return {1e-3, 3e-3, 1e-2};
 }
 
 inline std::string name(const Task& t) {
