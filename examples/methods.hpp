@@ -37,8 +37,8 @@ using Layers = Repeat<Shape::layers, TransformerLayer<Shape, Ms...>>;
 // A budget is a share of the backbone's weights, as the IAA paper counts it: weights without biases, every method made as large as an
 // adapter pair of rank `whole` in each layer. On BERT-base that gives the paper's own ranks: 16 / 200 for adapters and LoRA, 32 / 200 rows
 // of prefix, 16, 16 / 200, 200 for MAM, 8, 8 /
-// 100, 100 for IAA-S, 12, 12 / 50, 300 for IAA-L, 15, 24 / 185, 767 for IAA-M (the paper's 960 is wider than the model: a bottleneck here
-// is narrower than what it bridges).
+// 100, 100 for IAA-S, 12, 12 / 50, 300 for IAA-L, 15, 24 / 185, 767 for IAA-M. The paper has 185, 960 there, which is an eighth larger than its
+// other methods and on a model of six layers would be a third; an aside module narrower than the model keeps that to an eighth.
 template <class Shape, Index tenths>
 struct Ranks {
   static constexpr bool large = tenths > 20;
