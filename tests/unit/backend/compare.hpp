@@ -1,11 +1,12 @@
 // Every operation of the CPU, in float and in double, against the plain loops in double on the same numbers; and bit for bit against
-// itself on other numbers of threads.
+// itself on other numbers of threads. The same for the kernels of CUDA, as far as they can be run on the host.
 #pragma once
 
 #include "towpath/backend/cpu/cpu.hpp"
 #include "towpath/backend/op.hpp"
 
 #include "../tolerances.hpp"
+#include "emulated.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -95,6 +96,12 @@ inline Reference<double>& reference() {
   return env;
 }
 
+template <class T>
+Emulated<T>& emulated() {
+  static Emulated<T> env{{.threads = 1}};
+  return env;
+}
+
 inline bool close(const Outcome& a, const Outcome& expected, double tolerance) {
   if (a.numbers.size() != expected.numbers.size() || !a.marks) return false;
   double largest = 1;
@@ -119,6 +126,8 @@ void same(const Run& run) {
   CHECK(close(f, expected, tolerance::same_in_float));
   CHECK(run(on_cpu<float>(2)).numbers == f.numbers);
   CHECK(run(on_cpu<float>(5)).numbers == f.numbers);
+  CHECK(close(run(emulated<double>()), expected, tolerance::same_in_double));
+  CHECK(close(run(emulated<float>()), expected, tolerance::same_in_float));
 }
 
 template <class Env>
