@@ -3,6 +3,7 @@
 //   06_evaluate run.trec qrels.txt                          trec_eval's official measures, summed up
 //   06_evaluate -q -m all_trec run.trec qrels.txt           all of them, query by query
 //   06_evaluate -m ndcg_cut.10 -m map run.trec qrels.txt --compare other.trec --compare third.trec
+//   06_evaluate --like beir -m ndcg_cut.10 run.trec test.tsv   a document with the query's own id is no result
 //   06_evaluate --like ms_marco run.tsv qrels.dev.tsv       MRR@10 as MS MARCO's script counts it
 #include "program.hpp"
 
@@ -131,8 +132,11 @@ int run(int argc, char** argv) {
   options.add("-J", how.judged_only, "drop documents that nobody judged");
   options.add("-l", how.level, "the least grade that is relevant").positive();
   options.add("-M", most, "look at so many ranks only; 0: all").not_negative();
-  options.add("--like", like, "whose semantics: trec_eval 9 (and pytrec_eval), trec_eval 10, or the script of MS MARCO (MRR@10 by the ranks stated)")
-      .one_of({"trec_eval9", "trec_eval10", "ms_marco"});
+  options
+      .add("--like", like,
+           "whose semantics: trec_eval 9 (and pytrec_eval), trec_eval 10, BEIR (as 9, and a document with the query's own "
+           "id is dropped), or the script of MS MARCO (MRR@10 by the ranks stated)")
+      .one_of({"trec_eval9", "trec_eval10", "beir", "ms_marco"});
   options.add("--compare", others, "another run, tested against the first: paired t-test and randomisation test, Holm-corrected; may come again");
   options.add("--patterns", random.patterns, "sign patterns that the randomisation test draws").positive();
   options.add("--seed", random.seed, "of the randomisation test");
@@ -142,6 +146,7 @@ int run(int argc, char** argv) {
 
   put_in_order(run_file, qrels_file);
   how.version = like == "trec_eval10" ? TrecVersion::v10 : TrecVersion::v9;
+  how.skip_query_itself = like == "beir";
   if (most > 0) how.most = most;
   if (names.empty()) names = {"official"};
   const auto measures = trec_measures(names);
@@ -152,7 +157,8 @@ int run(int argc, char** argv) {
   for (const auto& path : paths) {
     const auto candidates = read_run(path);
     reports.push_back(trec_eval(measures, how, candidates.rows.tag, candidates, qrels));
-    if (reports.back().queries.empty())
+    const auto& printed = reports.back().printed;
+    if (std::find(printed.begin(), printed.end(), true) == printed.end())
       fail("cannot evaluate " + path + " with " + qrels_file, "no query has both results and judgements", "Look whether they name queries alike");
   }
   const TrecReport& report = reports[0];

@@ -35,6 +35,8 @@ expect 0 "num_q" "$evaluate" -q -m all_trec "$fixture/run" "$fixture/qrels"
 cmp -s out.txt "$fixture/all_trec" && ok || { bad "06_evaluate prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec" | head -n 5; }
 expect 0 "num_q" "$evaluate" -l 2 -q -m all_trec "$fixture/run" "$fixture/qrels"
 cmp -s out.txt "$fixture/all_trec.l2" && ok || { bad "06_evaluate -l 2 prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec.l2" | head -n 5; }
+expect 0 "num_q" "$evaluate" -c -l 2 -q -m all_trec "$fixture/run" "$fixture/qrels"
+cmp -s out.txt "$fixture/all_trec.c.l2" && ok || { bad "06_evaluate -c -l 2 prints otherwise than trec_eval"; diff out.txt "$fixture/all_trec.c.l2" | head -n 5; }
 expect 0 "is a run and .* holds judgements" "$evaluate" "$fixture/qrels" "$fixture/run"
 expect 0 "ndcg_cut_10 .*all.*0\.[0-9]" "$evaluate" -m ndcg_cut.10 -m P.5 iaa.trec "$world/qrels/test.txt" --json evaluated.json
 tuned=$(awk '/"tuned"/ { t = 1 } /"zero_shot"/ { t = 0 } t && /"nDCG@10"/ { gsub(/[^0-9.]/, "", $2); print $2 }' iaa.json)
@@ -52,6 +54,9 @@ grep -q '"holm"' compared.json && ok || bad "no comparison in --json"
 grep -v '^q20 ' "$fixture/run" > fewer.trec
 expect 1 "results for other queries" "$evaluate" "$fixture/run" "$fixture/qrels" --compare fewer.trec
 expect 0 "fewer.trec" "$evaluate" -c -m map "$fixture/run" "$fixture/qrels" --compare fewer.trec
+awk '!($1 in seen) { seen[$1] = 1; print $1, "Q0", $1, 0, 2000, $6 } { print }' "$fixture/run" > self.trec
+expect 0 "num_q" "$evaluate" --like beir -q -m all_trec self.trec "$fixture/qrels"
+cmp -s out.txt "$fixture/all_trec" && ok || { bad "06_evaluate --like beir does not drop the query itself"; diff out.txt "$fixture/all_trec" | head -n 5; }
 printf '1\t10\t2\n1\t11\t1\n3\t30\t4\n3\t30\t5\n' > marco.tsv
 printf '1\t0\t10\t1\n2\t0\t20\t1\n' > marco.qrels.tsv
 expect 0 "MRR @10: 0.25" "$evaluate" --like ms_marco marco.tsv marco.qrels.tsv
@@ -131,7 +136,7 @@ expect 1 "again.jsonl:1: found" encode --in again.jsonl --out tsv.npy --format t
 study() { "$bin/05_study" --methods none,full,lora,iaa-l --budgets 6.7 --seeds 2 --train-queries 96 --evaluations 3 --dev-queries 40 --test-queries 60 "$@"; }
 expect 0 "study/report.md" study --out study --jobs 2
 for text in "## Effect" "## Convergence" "## Stability" "## Time, memory" "lora 6.7"; do grep -q -e "$text" study/report.md && ok || bad "the report has no $text"; done
-for plot in dev-steps dev-seconds loss; do grep -q "<svg" study/plots/$plot-6.7.svg && ok || bad "no plot of $plot"; done
+for plot in dev-steps dev-seconds loss loss-seconds; do grep -q "<svg" study/plots/$plot-6.7.svg && ok || bad "no plot of $plot"; done
 [ -e study/arrays/lora-6.7-seed2.loss.npy ] && ok || bad "the study left no arrays"
 figures() { sed -n '/"lines"/,$p' "$1"; }
 figures study/results.json > before.txt
@@ -140,9 +145,38 @@ expect 0 "study/report.md" study --out study
 figures study/results.json > after.txt
 cmp -s before.txt after.txt && ok || bad "a study that was taken up again came to other figures"
 expect 1 "holds another study" study --out study --batch 8
+expect 0 "study/report.md" "$bin/05_study" --methods none,full,lora --budgets 6.7 --seeds 2 --train-queries 96 --evaluations 3 --dev-queries 40 --test-queries 60 --out study --report
+# killed without a word in the middle: its runs may go on for a while, and it may not be started beside them
+study --out killed > /dev/null 2>&1 & victim=$!
+waited=0
+until [ "$(ls killed/runs/*/run.json 2> /dev/null | wc -l)" -ge 4 ] || [ $waited -ge 1200 ]; do sleep 0.05; waited=$((waited + 1)); done
+kill -9 $victim; wait $victim 2> /dev/null
+[ -e killed/results.json ] && bad "the study was not killed on its way" || ok
+flock killed/lock true
+expect 0 "killed/report.md" study --out killed
+figures killed/results.json > after.txt
+cmp -s before.txt after.txt && ok || bad "a study that was killed and started again came to other figures"
+(flock 9; expect 1 "is at work in killed" study --out killed; [ $failed -eq 0 ]) 9> killed/lock && ok || bad "two studies in one folder"
+rm -r killed
 expect 1 "no method" "$bin/05_study" --out study --methods loora
 expect 1 "is no learning rate" study --out study --rates 1e-3,fast
 rm -r study
+
+# re-ranking what another program found, and the look inside
+cp -r "$world" staged && mkdir -p staged/runs
+for split in train dev test; do
+  expect 0 "nDCG@10" run --model "$world" --collection "$world" --method none --split $split --depth 10 --run staged/runs/dense.$split.trec
+done
+rerank() { "$bin/05_study" --stage reranking --model "$world" --collection staged --methods none,full,lora,iaa-l --budgets 0.5 --seeds 2 --rates 1e-3 --epochs 1 --train-queries 48 \
+  --batch 4 --negatives 3 --dev-queries 20 --test-queries 20 --pool 5 --depth 10 --evaluations 2 "$@"; }
+expect 1 "has no run bm25.train" rerank --out reranked
+rm -r reranked
+expect 0 "reranked/report.md" rerank --out reranked --first-stage dense --analyse
+for text in "Re-ranking on staged" "## The reason" "lora 0.5"; do grep -q -e "$text" reranked/report.md && ok || bad "the report has no $text"; done
+for plot in discrepancy-0.5 surface-iaa-l-0.5; do grep -q "<svg" reranked/plots/$plot.svg && ok || bad "no plot of $plot"; done
+for word in discrepancy sharpness stability against_best_scattered peak_memory_bytes; do grep -q "\"$word\"" reranked/results.json && ok || bad "results.json has no $word"; done
+[ "$(wc -l < reranked/runs/lora-0.5-lr0.001-seed2/test.trec)" -eq 200 ] && ok || bad "not 20 queries x 10 were re-ranked"
+rm -r staged reranked
 
 # pre-training, stopped and resumed, is the same
 pretrain() { "$bin/07_pretrain" --quiet --steps 12 --batch 16 --lr 1e-3 "$@"; }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -44,7 +45,8 @@ Loss<Env> on_host(const GroupScores<Env>& scores, const F& f) {
 }
 
 // The mean over the queries of f(scores of its pairs, their gradient, the first pair's number) -> value. A query with one pair only has
-// nothing to be told apart from: it is left out of the mean, so it weighs nothing whatever it says.
+// nothing to be told apart from: it is left out of the mean, so it weighs nothing whatever it says. So is one for which f has
+// no value (nullopt) and leaves the gradient at zero.
 template <class Env, class F>
 Loss<Env> over_queries(const GroupScores<Env>& scores, const F& f) {
   return on_host(scores, [&](std::span<const double> s, std::span<double> ds) {
@@ -54,7 +56,9 @@ Loss<Env> over_queries(const GroupScores<Env>& scores, const F& f) {
       const auto from = static_cast<std::size_t>(scores.groups[g]),
                  n = static_cast<std::size_t>(scores.groups[g + 1]) - from;
       if (n < 2) continue;
-      sum += f(s.subspan(from, n), ds.subspan(from, n), from);
+      const std::optional<double> value = f(s.subspan(from, n), ds.subspan(from, n), from);
+      if (!value) continue;
+      sum += *value;
       ++counted;
     }
     if (counted == 0) return 0.0;

@@ -7,12 +7,12 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace towpath {
@@ -41,7 +41,7 @@ MsMarco marco_score(const std::vector<MarcoLine>& ranking, const std::vector<Mar
 }  // namespace detail
 
 // Ranking: things with `query`, `document` (strings) and `rank`; reference: things with `query` and `document`. Errors: an id that is not a whole
-// number; a rank beyond 1000; a reference without a query.
+// number; a rank beyond 1000; a reference without a query; a ranking in which no query of the reference is ranked.
 template <class Ranking, class Reference>
 MsMarco ms_marco(const Ranking& ranking, const Reference& reference, Index cut = 10) {
   std::vector<detail::MarcoLine> ranked, relevant;
@@ -67,18 +67,23 @@ TOWPATH_ONCE MsMarco detail::marco_score(const std::vector<MarcoLine>& ranking, 
   std::unordered_map<std::int64_t, std::unordered_set<std::int64_t>> relevant;
   for (const MarcoLine& r : reference) relevant[r.query].insert(r.passage);
   if (relevant.empty()) fail("MS MARCO's script cannot divide by the queries of the reference", "there are none", "Give it judgements");
-  std::map<std::int64_t, std::array<std::int64_t, places>> ranked;
+  // In the order in which the ranking first names them: the sum goes so, and the script prints all of its digits.
+  std::vector<std::pair<std::int64_t, std::array<std::int64_t, places>>> ranked;
+  std::unordered_map<std::int64_t, std::size_t> row;
   for (const MarcoLine& r : ranking) {
     const Index place = r.rank - 1;
     if (place >= places || place < -places)
       fail("MS MARCO's script does not take rank " + std::to_string(r.rank) + " of query " + std::to_string(r.query),
            "it has places for " + std::to_string(places), "Cut the ranking there");
-    ranked.try_emplace(r.query).first->second[static_cast<std::size_t>(place < 0 ? place + places : place)] = r.passage;
+    const auto [at, fresh] = row.emplace(r.query, ranked.size());
+    if (fresh) ranked.push_back({r.query, {}});
+    ranked[at->second].second[static_cast<std::size_t>(place < 0 ? place + places : place)] = r.passage;
   }
   MsMarco result;
   result.queries = static_cast<Index>(relevant.size());
   result.queries_ranked = static_cast<Index>(ranked.size());
   double sum = 0;
+  bool matched = false;
   for (const auto& [query, passages] : ranked) {
     auto sorted = passages;
     std::sort(sorted.begin(), sorted.end());
@@ -88,12 +93,16 @@ TOWPATH_ONCE MsMarco detail::marco_score(const std::vector<MarcoLine>& ranking, 
     if (twice) result.complaints.push_back("query " + std::to_string(query) + " ranks passage " + std::to_string(twice) + " more than once");
     const auto wanted = relevant.find(query);
     if (wanted == relevant.end()) continue;
+    matched = true;
     for (Index i = 0; i < std::min(cut, places); ++i)
       if (wanted->second.contains(passages[static_cast<std::size_t>(i)])) {
         sum += 1.0 / static_cast<double>(i + 1);
         break;
       }
   }
+  if (!matched)
+    fail("MS MARCO's script does not score this ranking", "it ranks no query of the reference",
+         "Look whether they name queries alike");
   result.mrr = sum / static_cast<double>(result.queries);
   return result;
 }

@@ -41,6 +41,14 @@ inline Index count_relevant(Grades grades, Index level) {
 inline Grades top(Grades ranked, Index cut) {
   return ranked.first(std::min(ranked.size(), static_cast<std::size_t>(std::max(cut, Index{0}))));
 }
+inline double sum_of_precisions(Grades ranked, Index cut, Index level) {
+  double sum = 0;
+  Index hits = 0;
+  const Grades seen = top(ranked, cut);
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    if (relevant(seen[i], level)) sum += static_cast<double>(++hits) / static_cast<double>(i + 1);
+  return sum;
+}
 inline double gain(Grades grades) {
   double sum = 0;
   for (std::size_t i = 0; i < grades.size(); ++i)
@@ -64,12 +72,16 @@ inline double reciprocal_rank(Grades ranked, Index cut = whole_list, Index level
 // Σ (precision at the rank of each relevant document returned) / all relevant documents.
 inline double average_precision(Grades ranked, Grades judged, Index cut = whole_list, Index level = 1) {
   const Index all = detail::count_relevant(judged, level);
-  double sum = 0;
-  Index hits = 0;
-  const Grades seen = detail::top(ranked, cut);
-  for (std::size_t i = 0; i < seen.size(); ++i)
-    if (detail::relevant(seen[i], level)) sum += static_cast<double>(++hits) / static_cast<double>(i + 1);
-  return all ? sum / static_cast<double>(all) : 0.0;
+  return all ? detail::sum_of_precisions(ranked, cut, level) / static_cast<double>(all) : 0.0;
+}
+
+// The same sum / min(cut, all relevant documents): as many as the cut can hold. This is the MAP@k of sentence-transformers'
+// InformationRetrievalEvaluator; where more documents are relevant than the cut holds it is above trec_eval's map_cut. That
+// evaluator knows no grades, leaves out queries without a relevant document (0 here, as everywhere), and ties fall as its
+// heap has them.
+inline double capped_average_precision(Grades ranked, Grades judged, Index cut = whole_list, Index level = 1) {
+  const Index most = std::min(cut, detail::count_relevant(judged, level));
+  return most > 0 ? detail::sum_of_precisions(ranked, cut, level) / static_cast<double>(most) : 0.0;
 }
 
 // Relevant documents within the cut / all relevant documents.
@@ -93,14 +105,15 @@ inline double success(Grades ranked, Index cut = whole_list, Index level = 1) {
 
 // A measure as a value: measure::ndcg(10), measure::mrr(10), measure::map() …
 struct Measure {
-  enum class Kind { ndcg, reciprocal_rank, average_precision, recall, precision, success };
+  enum class Kind { ndcg, reciprocal_rank, average_precision, capped_average_precision, recall, precision, success };
 
   Kind kind;
   Index cut = whole_list;
 
-  // As papers print it: nDCG@10.
+  // As papers print it: nDCG@10. They call both kinds of average precision MAP@10; the capped one is MAP_cap@10 here, as BEIR
+  // has R_cap@10.
   std::string name() const {
-    constexpr const char* names[] = {"nDCG", "MRR", "MAP", "Recall", "P", "Success"};
+    constexpr const char* names[] = {"nDCG", "MRR", "MAP", "MAP_cap", "Recall", "P", "Success"};
     return names[static_cast<std::size_t>(kind)] + (cut == whole_list ? std::string() : "@" + std::to_string(cut));
   }
   double operator()(Grades ranked, Grades judged, Index level = 1) const {
@@ -108,6 +121,7 @@ struct Measure {
       case Kind::ndcg: return towpath::ndcg(ranked, judged, cut);
       case Kind::reciprocal_rank: return towpath::reciprocal_rank(ranked, cut, level);
       case Kind::average_precision: return towpath::average_precision(ranked, judged, cut, level);
+      case Kind::capped_average_precision: return towpath::capped_average_precision(ranked, judged, cut, level);
       case Kind::recall: return towpath::recall(ranked, judged, cut, level);
       case Kind::precision: return towpath::precision(ranked, cut, level);
       case Kind::success: break;
@@ -121,6 +135,7 @@ namespace measure {
 constexpr Measure ndcg(Index cut = whole_list) { return {Measure::Kind::ndcg, cut}; }
 constexpr Measure mrr(Index cut = whole_list) { return {Measure::Kind::reciprocal_rank, cut}; }
 constexpr Measure map(Index cut = whole_list) { return {Measure::Kind::average_precision, cut}; }
+constexpr Measure capped_map(Index cut = whole_list) { return {Measure::Kind::capped_average_precision, cut}; }
 constexpr Measure recall(Index cut = whole_list) { return {Measure::Kind::recall, cut}; }
 constexpr Measure precision(Index cut = whole_list) { return {Measure::Kind::precision, cut}; }
 constexpr Measure success(Index cut = whole_list) { return {Measure::Kind::success, cut}; }
@@ -176,6 +191,7 @@ struct MeanReciprocalRank {
 // Which of two documents of equal score comes first.
 enum class ties {
   trec_eval,   // the one whose id is greater, byte by byte
+  ascending,   // the one whose id is smaller, byte by byte (ir_measures' MS MARCO provider)
   file_order,  // the one that the run names first (the script of MS MARCO, if scores fall along the run)
 };
 
@@ -185,7 +201,7 @@ enum class scores { float32, float64 };
 // Over which queries a mean goes.
 enum class topics {
   judged_and_run,  // those that have judgements and results: trec_eval, pytrec_eval, BEIR
-  judged,          // all that have judgements, 0 where the run has nothing: trec_eval -c, the script of MS MARCO
+  judged,          // all that have judgements, 0 where the run has nothing: trec_eval -c, ir_measures, MS MARCO
 };
 
 struct Protocol {
@@ -199,10 +215,15 @@ struct Protocol {
 };
 
 // Protocols by the name of the program that has them. The script of MS MARCO goes by stated ranks: metric/ms_marco.hpp.
+// ir_measures has its measures from pytrec_eval, but RR with a cut (MRR@10) from its MS MARCO provider, of another order.
+// beir is EvaluateRetrieval.evaluate() as it is called by default; it rounds to five decimals.
 namespace protocol {
 inline constexpr Protocol trec_eval9{};
 inline constexpr Protocol trec_eval10{.compare = scores::float64};
 inline constexpr Protocol beir{.skip_query_itself = true};
+inline constexpr Protocol ir_measures{.mean_over = topics::judged};
+inline constexpr Protocol ir_measures_ms_marco{
+    .order = ties::ascending, .compare = scores::float64, .mean_over = topics::judged};
 }  // namespace protocol
 
 // Values of every measure for every query (in the order in which the judgements first name them), for means and for tests of
@@ -256,7 +277,9 @@ std::vector<Index> ranked_grades(const Protocol& p, std::string_view query, std:
     unusable("its run names document " + std::string(id(*twice)) + " twice", "Keep the better of the two");
   std::stable_sort(results.begin(), results.end(), [&](const auto& a, const auto& b) {
     if (a.score != b.score) return a.score > b.score;
-    return p.order == ties::trec_eval && std::string_view(id(a.document)) > std::string_view(id(b.document));
+    if (p.order == ties::file_order) return false;
+    const int side = std::string_view(id(a.document)).compare(std::string_view(id(b.document)));
+    return p.order == ties::ascending ? side < 0 : side > 0;
   });
   std::vector<Index> ranked;
   for (const auto& r : results)
@@ -266,7 +289,7 @@ std::vector<Index> ranked_grades(const Protocol& p, std::string_view query, std:
   return ranked;
 }
 
-// f(query, ranked, judged) for each query that a mean goes over. Records:
+// f(query, ranked, judged, in_run) for each query that a mean goes over; in_run: the run has results for it. Records:
 template <class Results, class Judgements, class F>
 void each_query(const Protocol& protocol, const F& f, const Results& run, const Judgements& qrels) {
   using Text = std::string_view;
@@ -297,7 +320,7 @@ void each_query(const Protocol& protocol, const F& f, const Results& run, const 
                               const auto at = q.grades.find(d);
                               return at == q.grades.end() ? unpooled : at->second;
                             }),
-        q.judged);
+        q.judged, !q.results.empty());
 }
 
 // Rows with the string of each:
@@ -321,7 +344,7 @@ void each_query(const Protocol& protocol, const F& f, const Rows& run, const Jud
                              const auto at = grades.find(d);
                              return at == grades.end() ? unpooled : at->second;
                            }),
-      judged);
+      judged, !results.empty());
   }
 }
 
@@ -365,7 +388,7 @@ Evaluation evaluated(std::vector<Measure> measures, const Protocol& protocol, co
   e.values.resize(e.measures.size());
   each_query(
       protocol,
-      [&](std::string_view query, Grades ranked, Grades judged) {
+      [&](std::string_view query, Grades ranked, Grades judged, bool) {
         e.queries.emplace_back(query);
         for (std::size_t m = 0; m < e.measures.size(); ++m) e.values[m].push_back(e.measures[m](ranked, judged, protocol.level));
       },

@@ -22,8 +22,9 @@
 
 namespace towpath {
 
-// Whose semantics. Version 10 compares scores as doubles and rounds the recall levels of interpolated precision, where 9 (and with it
-// pytrec_eval) compares floats and goes up; and 10 stops where the run lacks a judged query, unless the mean is to be complete.
+// Whose semantics. Version 10 compares scores as doubles and rounds the recall levels of interpolated precision, where 9 (and
+// with it pytrec_eval) compares floats and goes up. A judged query that the run lacks is passed over by 9: with -c the summary
+// counts it, but -q does not print it (test/out.test.aqc). 10 prints it with -c, as an empty ranking, and stops without -c.
 enum class TrecVersion { v9, v10 };
 
 struct TrecOptions {
@@ -32,6 +33,7 @@ struct TrecOptions {
   Index most = whole_list;   // -M: ranks of the run that are there
   bool complete = false;     // -c: the mean goes over all judged queries, 0 where the run has nothing
   bool judged_only = false;  // -J: documents that nobody judged are dropped from the run
+  bool skip_query_itself = false;  // so is one with the query's own id, which BEIR drops before it asks trec_eval
 };
 
 // One query as the measures see it.
@@ -79,12 +81,13 @@ std::vector<TrecMeasure> trec_measures(std::span<const std::string> names);
 struct TrecReport {
   std::string run_id;
   std::vector<TrecMeasure> measures;
-  std::vector<std::string> queries;  // in the order of their bytes
+  std::vector<std::string> queries;  // that the summary counts, in the order of their bytes
+  std::vector<bool> printed;         // whether -q prints the query: TrecVersion
   std::vector<std::vector<double>> values;
   std::vector<std::string> first_grades;  // of each query, for relstring
   std::vector<double> all;
 
-  std::string lines_of(std::size_t query) const;  // with -q
+  std::string lines_of(std::size_t query) const;  // with -q; empty if it does not print this one
   std::string summary() const;
 };
 
@@ -116,7 +119,7 @@ void finish(TrecReport& report);
 
 template <class... Sources>
 TrecReport trec_eval(std::vector<TrecMeasure> measures, const TrecOptions& options, std::string run_id, const Sources&... run_and_qrels) {
-  TrecReport report{std::move(run_id), std::move(measures), {}, {}, {}, {}};
+  TrecReport report{std::move(run_id), std::move(measures), {}, {}, {}, {}, {}};
   report.values.resize(report.measures.size());
   const bool ten = options.version == TrecVersion::v10;
   const bool every = options.complete || ten;
@@ -124,23 +127,30 @@ TrecReport trec_eval(std::vector<TrecMeasure> measures, const TrecOptions& optio
   protocol.level = options.level;
   protocol.most = options.most;
   protocol.judged_only = options.judged_only;
+  protocol.skip_query_itself = options.skip_query_itself;
   protocol.mean_over = every ? topics::judged : topics::judged_and_run;
   Index length = 0;
   for (const auto& m : report.measures)
     if (m.family->takes == detail::Parameters::length) length = static_cast<Index>(m.parameter);
+  Index above_zero = 0;
   detail::each_query(
       protocol,
-      [&](std::string_view query, Grades ranked, Grades judged) {
-        if (ranked.empty() && ten && !options.complete)
+      [&](std::string_view query, Grades ranked, Grades judged, bool in_run) {
+        if (!in_run && ten && !options.complete)
           fail("the run has nothing for query " + std::string(query), "trec_eval 10 stops there",
                "Ask for the complete mean (-c), where such a query counts as 0");
         report.queries.emplace_back(query);
+        report.printed.push_back(in_run || ten);
+        above_zero += detail::count_relevant(judged, 1);
         const Topic topic{ranked, judged, options.level, options.version};
         for (std::size_t m = 0; m < report.measures.size(); ++m) report.values[m].push_back(report.measures[m](topic));
         report.first_grades.push_back(detail::grades_as_text(ranked, length));
       },
       run_and_qrels...);
   detail::finish(report);
+  if (options.complete)  // m_num_rel.c then counts anew: every grade above 0, whatever -l
+    for (std::size_t m = 0; m < report.measures.size(); ++m)
+      if (report.measures[m].name() == "num_rel") report.all[m] = static_cast<double>(above_zero);
   return report;
 }
 
@@ -372,6 +382,7 @@ TOWPATH_ONCE void finish(TrecReport& report) {
     }
   }
   sorted(report.queries);
+  sorted(report.printed);
   sorted(report.first_grades);
 }
 
@@ -463,6 +474,7 @@ TOWPATH_ONCE std::vector<TrecMeasure> trec_measures(std::span<const std::string>
 
 TOWPATH_ONCE std::string TrecReport::lines_of(std::size_t query) const {
   std::string text;
+  if (!printed[query]) return text;
   for (std::size_t m = 0; m < measures.size(); ++m) {
     const auto& family = *measures[m].family;
     if (family.takes == detail::Parameters::length) text += detail::trec_line(measures[m].name(), queries[query], "'" + first_grades[query] + "'");

@@ -4,8 +4,9 @@
 //   BinaryCrossEntropy F.binary_cross_entropy_with_logits(s, y, pos_weight=torch.tensor(2.5)), y = 1 for the first of each query
 //   PairwiseHinge      over(F.margin_ranking_loss(s[:1].expand(len(s) - 1), s[1:], torch.ones(len(s) - 1), margin=0.8))
 //   RankNet            over(F.binary_cross_entropy_with_logits(s[0] - s[1:], torch.ones(len(s) - 1)))
+//   RankNet, graded    i, j = torch.where(t[:, None] > t[None]);  over(F.binary_cross_entropy_with_logits(s[i] - s[j], torch.ones(len(i))))
 //   MarginMse          over(F.mse_loss(s[0] - s[1:], t[0] - t[1:]))
-//   Kl                 over(F.kl_div(F.log_softmax(s / 2, -1), F.log_softmax(t / 2, -1), log_target=True, reduction="sum"))
+//   Kl                 over(F.kl_div(F.log_softmax(s / 2, -1), F.log_softmax(t / 2, -1), log_target=True, reduction="sum")), times 2 ** 2 if square
 #pragma once
 
 #include "towpath/backend/cpu/cpu.hpp"
@@ -24,6 +25,7 @@ using namespace towpath;
 
 inline const std::vector<double> score{0.3, -0.2, 0.9, 1.5, -0.4, 0.7, -1.0, 0.25, 0.5, -2.0};
 inline const std::vector<float> teacher{2.0f, -1.5f, 0.5f, 0.75f, 1.25f, 3.0f, 1.0f, -0.5f, 0.25f, -3.0f};
+inline const std::vector<float> grades{2, 0, 1, 1, 1, 3, 0, 2, 2, 1};  // the second query has one grade only
 inline const std::vector<Index> groups{0, 3, 5, 6, 10};
 
 template <class Env>
@@ -35,11 +37,11 @@ GroupScores<Env> scores(Env& env, const std::vector<double>& s, std::span<const 
 }
 
 // Value and gradient as torch has them; the gradient as the differences of the value have it; in float the same but for rounding; scores
-// far apart stay finite.
+// far apart stay finite. said: what the teacher says.
 template <class L>
-void check(const L& loss, double value, const std::vector<double>& gradient) {
+void check(const L& loss, double value, const std::vector<double>& gradient, const std::vector<float>& said = teacher) {
   Cpu<double> env{{.threads = 1}};
-  const auto of = [&](const std::vector<double>& s) { return loss(scores(env, s, groups, teacher)); };
+  const auto of = [&](const std::vector<double>& s) { return loss(scores(env, s, groups, said)); };
   const auto l = of(score);
   CHECK(std::fabs(l.value - value) <= tolerance::ten_decimals * (1 + std::fabs(value)));
   REQUIRE((l.gradient.rows() == 10 && l.gradient.columns() == 1));
@@ -52,10 +54,10 @@ void check(const L& loss, double value, const std::vector<double>& gradient) {
     CHECK(std::fabs((of(up).value - of(down).value) / (2 * h) - l.gradient.data()[i]) <= tolerance::slope * 10);
   }
   Cpu<float> single{{.threads = 1}};
-  const auto f = loss(scores(single, score, groups, teacher));
+  const auto f = loss(scores(single, score, groups, said));
   CHECK(std::fabs(f.value - value) <= tolerance::same_in_float * (1 + std::fabs(value)));
   for (std::size_t i = 0; i < 10; ++i) CHECK(std::fabs(f.gradient.data()[i] - gradient[i]) <= tolerance::same_in_float);
-  const auto far = loss(scores(single, {-4e4, 4e4, 0, 4e4, -4e4, 0, 0, 0, 4e4, -4e4}, groups, teacher));
+  const auto far = loss(scores(single, {-4e4, 4e4, 0, 4e4, -4e4, 0, 0, 0, 4e4, -4e4}, groups, said));
   CHECK(std::isfinite(far.value));
   for (std::size_t i = 0; i < 10; ++i) CHECK(std::isfinite(far.gradient.data()[i]));
 }

@@ -71,6 +71,12 @@ TEST_CASE("the binary measures by hand") {
   CHECK(average_precision(ranked, judged) == Approx((1 / 2.0 + 2 / 4.0) / 3));
   CHECK(average_precision(ranked, judged, 2) == Approx((1 / 2.0) / 3));
   CHECK(average_precision(ranked, judged, whole_list, 2) == 0.25);
+  CHECK(capped_average_precision(ranked, judged, 2) == Approx((1 / 2.0) / 2));  // two of the three are all that two ranks hold
+  CHECK(capped_average_precision(ranked, judged, 4) == average_precision(ranked, judged, 4));
+  CHECK(capped_average_precision(ranked, judged, whole_list, 2) == 0.25);
+  CHECK(capped_average_precision(std::vector<Index>{1, 1}, std::vector<Index>{1, 1, 1}, 2) == 1);
+  CHECK(average_precision(std::vector<Index>{1, 1}, std::vector<Index>{1, 1, 1}, 2) == Approx(2.0 / 3));
+  CHECK(capped_average_precision(ranked, std::vector<Index>{0}, 2) == 0);
   CHECK(recall(ranked, judged, 2) == Approx(1.0 / 3));
   CHECK(recall(ranked, judged) == Approx(2.0 / 3));
   CHECK(recall(ranked, std::vector<Index>{0}) == 0);
@@ -83,6 +89,7 @@ TEST_CASE("the binary measures by hand") {
   CHECK(success(ranked, 2, 2) == 0);
   CHECK(recall(ranked, judged, 0) == 0);
   CHECK(precision(ranked, 0) == 0);
+  CHECK(capped_average_precision(ranked, judged, 0) == 0);
   CHECK(reciprocal_rank(std::vector<Index>{0, 1}, whole_list, 0) == 0.5);  // level 0 does not make grade 0 relevant
 }
 
@@ -90,6 +97,7 @@ TEST_CASE("measures have the names that papers print") {
   CHECK(measure::ndcg(10).name() == "nDCG@10");
   CHECK(measure::mrr(10).name() == "MRR@10");
   CHECK(measure::map().name() == "MAP");
+  CHECK(measure::capped_map(10).name() == "MAP_cap@10");
   CHECK(measure::recall(100).name() == "Recall@100");
   CHECK(measure::precision(5).name() == "P@5");
   CHECK(measure::success(1).name() == "Success@1");
@@ -126,12 +134,14 @@ TEST_CASE("ties and the type of scores decide the order") {
   };
   CHECK(mrr(run, {}) == 1.0);  // "d2" > "d10" > "d1", byte by byte
   CHECK(mrr(run, {.order = ties::file_order}) == 0.5);
+  CHECK(mrr(run, {.order = ties::ascending}) == Approx(1.0 / 3));
   const std::vector<Result> near = {{"q", "d1", 1000.000001}, {"q", "d2", 1000.0}};
   CHECK(mrr(near, {}) == 1.0);  // a tie between floats
   CHECK(mrr(near, {.compare = scores::float64}) == 0.5);
   const std::vector<Result> bytes = {{"q", "d2", 1},
                                      {"q", "\xc3\xa9", 1}};  // bytes from 128 on are greater, as for strcmp
   CHECK(mrr(bytes, {}) == 0.5);
+  CHECK(mrr(bytes, {.order = ties::ascending}) == 1);
 }
 
 TEST_CASE("which queries a mean goes over") {
@@ -149,7 +159,7 @@ TEST_CASE("which queries a mean goes over") {
 
   const std::vector<Result> self = {{"a", "a", 9}, {"a", "d1", 1}, {"b", "b", 1}};
   CHECK(evaluate(self, qrels, {measure::mrr()}).mean(measure::mrr()) == 0.25);
-  CHECK(evaluate(self, qrels, {measure::mrr()}, {.skip_query_itself = true}).of(measure::mrr()) ==
+  CHECK(evaluate(self, qrels, {measure::mrr()}, protocol::beir).of(measure::mrr()) ==
         std::vector<double>{1, 0});
 }
 
@@ -237,6 +247,57 @@ TEST_CASE("the same runs over all judged queries, and with ties in the order of 
   check("squad-dev-retrieval", {.order = ties::file_order}, 0.9015211384079074, 0.8790072617782497);
 }
 
+// ir_measures 0.4.3: calc_aggregate([nDCG@10, RR, RR@10], qrels, run), and msmarco.calc_aggregate([RR, RR@10], qrels, run). The scores have ties.
+TEST_CASE("the same runs as ir_measures has them") {
+  const std::string folder = collections();
+  if (folder.empty()) return;
+  const Measure gain = measure::ndcg(10), rank = measure::mrr(), cut = measure::mrr(10);
+  const auto check = [&](const char* name, std::array<double, 3> usual, std::array<double, 2> marco) {
+    CAPTURE(name);
+    const auto run = read_run(folder + "/" + name + "/runs/bm25.test.trec.gz");
+    const auto qrels = read_qrels(folder + "/" + name + "/qrels/test.txt");
+    const auto a = evaluate(run, qrels, {gain, rank}, protocol::ir_measures), b = evaluate(run, qrels, {rank, cut}, protocol::ir_measures_ms_marco);
+    CHECK(std::abs(a.mean(gain) - usual[0]) < printed);
+    CHECK(std::abs(a.mean(rank) - usual[1]) < printed);
+    CHECK(std::abs(b.mean(cut) - usual[2]) < printed);  // its own choice where there is a cut
+    CHECK(std::abs(b.mean(rank) - marco[0]) < printed);
+    CHECK(std::abs(b.mean(cut) - marco[1]) < printed);
+  };
+  check("openstax-glossary", {0.13458833149744234, 0.12038177711516392, 0.11519340353270524}, {0.12193522281632056, 0.11519340353270524});
+  check("medquad-short", {0.5535562712343464, 0.4850652883674596, 0.48162100069994845}, {0.48564194567440316, 0.48162100069994845});
+}
+
+// EvaluateRetrieval.evaluate(qrels, run, [3, 10, 100], ignore_identical_ids) of beir 2.2.0 on scifact's BM25 run, in which each query is put as a
+// document of its own: first with 99, with the score of the first for every third, and alone for every seventeenth.
+TEST_CASE("a document with the query's own id, as BEIR has it") {
+  const std::string folder = collections();
+  if (folder.empty()) return;
+  const auto bm25 = read_run(folder + "/scifact/runs/bm25.test.trec.gz");
+  std::vector<Result> run;
+  for (std::size_t q = 0; q < bm25.rows.of.size(); ++q) {
+    const std::string query(bm25.queries[static_cast<Index>(q)]);
+    run.push_back({query, query, (q + 1) % 3 ? 99 : bm25.rows.of[q][0].score});
+    for (const auto& c : bm25.rows.of[q])
+      if ((q + 1) % 17) run.push_back({query, std::string(bm25.documents[c.document]), c.score});
+  }
+  const auto qrels = read_qrels(folder + "/scifact/qrels/test.tsv");
+  std::vector<Judgement> judged;
+  for (std::size_t q = 0; q < qrels.rows.of.size(); ++q)
+    for (const auto& j : qrels.rows.of[q])
+      judged.push_back({std::string(qrels.queries[static_cast<Index>(q)]), std::string(qrels.documents[j.document]), j.grade});
+  const auto check = [&](const Protocol& p, std::array<double, 5> expected) {
+    const std::vector<Measure> m = {measure::ndcg(10), measure::map(100), measure::recall(10), measure::precision(10), measure::precision(3)};
+    const auto e = evaluate(run, judged, m, p);
+    CHECK(e.queries.size() == 300);  // those with no other result too
+    for (std::size_t i = 0; i < m.size(); ++i) {
+      CAPTURE(m[i].name());
+      CHECK(std::abs(e.mean(m[i]) - expected[i]) < 0.5e-5 + printed);  // it rounds to five decimals
+    }
+  };
+  check(protocol::beir, {0.62817, 0.59158, 0.74494, 0.08233, 0.22667});
+  check(protocol::trec_eval9, {0.44449, 0.35014, 0.73411, 0.08067, 0.21});
+}
+
 // TREC DL 2019 judgements (grades 0 … 3) and a made-up run over them, full of ties and of scores that differ only as doubles.
 TEST_CASE("graded judgements, against pytrec_eval at two levels") {
   const std::string folder = collections();
@@ -273,6 +334,11 @@ TEST_CASE("graded judgements, against pytrec_eval at two levels") {
     CHECK(std::abs(b.mean(m[i]) - two[i]) < printed);
   }
   CHECK(std::abs(c.mean(measure::ndcg(10)) - 0.6983929197134863) < printed);  // as trec_eval 10 orders; from Python
+  // MAP@10 twice: map_cut_10 of pytrec_eval, and compute_metrics() of sentence-transformers 5.1.2's InformationRetrievalEvaluator, which was given
+  // the documents in trec_eval's order
+  const auto d = evaluate(run, judged, {measure::map(10), measure::capped_map(10)});
+  CHECK(std::abs(d.mean(measure::map(10)) - 0.1347899927355946) < printed);
+  CHECK(std::abs(d.mean(measure::capped_map(10)) - 0.8142552602436323) < printed);
 }
 
 TEST_CASE("rows of one collection give what the ids give") {

@@ -1,6 +1,7 @@
 // The files beside this one are made by this script (Python 3.11, pytrec_eval-terrier 0.5.11, which is trec_eval 9's code): a run full of ties, of
 // scores that differ only as doubles, with documents and queries that nobody judged, and judgements below 0; order and format are those of
-// trec_eval's own test/out.test.aq.
+// trec_eval's own test/out.test.aq. With `complete` the summary is what trec_eval 9's code makes of -c (trec_eval.c, meas_avg.c, m_num_rel.c): the sums
+// over the queries of the run, divided by all judged queries; the logarithm of a geometric mean that a missing query adds is log(1e-5).
 //   import random, math, sys
 //   import pytrec_eval
 //   R = random.Random(4)
@@ -12,7 +13,7 @@
 //     + [f"ndcg_cut_{k}" for k in CUTS] + [f"map_cut_{k}" for k in CUTS] + [f"relative_P_{k}" for k in CUTS] + [f"success_{k}" for k in (1, 5, 10)]
 //     + ["set_P", "set_relative_P", "set_recall", "set_map", "set_F", "num_nonrel_judged_ret"])
 //   COUNTS = {"num_ret", "num_rel", "num_rel_ret", "num_nonrel_judged_ret"}
-//   def lines(qrels, run, runid, level=1, each=True):
+//   def lines(qrels, run, runid, level=1, each=True, complete=False):
 //       e = pytrec_eval.RelevanceEvaluator(qrels, pytrec_eval.supported_measures - {"relstring", "runid"}, relevance_level=level)
 //       found = e.evaluate(run)
 //       import numpy
@@ -28,13 +29,15 @@
 //               elif n not in ("gm_map", "gm_bpref"):
 //                   line(n, q, f"{found[q][n]:.0f}" if n in COUNTS else f"{found[q][n]:6.4f}")
 //       line("runid", "all", runid)
-//       line("num_q", "all", len(queries))
+//       n_q = len(qrels) if complete else len(queries)
+//       line("num_q", "all", n_q)
 //       for n in ORDER:
 //           if n == "relstring": continue
 //           v = [found[q][n] for q in queries]
-//           if n in COUNTS: line(n, "all", f"{sum(v):.0f}")
-//           elif n.startswith("gm_"): line(n, "all", f"{math.exp(sum(v) / len(v)):6.4f}")
-//           else: line(n, "all", f"{sum(v) / len(v):6.4f}")
+//           if n == "num_rel" and complete: line(n, "all", sum(g > 0 for q in qrels for g in qrels[q].values()))
+//           elif n in COUNTS: line(n, "all", f"{sum(v):.0f}")
+//           elif n.startswith("gm_"): line(n, "all", f"{math.exp((sum(v) + (n_q - len(v)) * math.log(1e-5)) / n_q):6.4f}")
+//           else: line(n, "all", f"{sum(v) / n_q:6.4f}")
 //       return "\n".join(out) + "\n"
 //   if __name__ == "__main__":
 //       out = sys.argv[1]
@@ -57,6 +60,7 @@
 //               for r, (d, s) in enumerate(run[q].items()): f.write(f"{q} Q0 {d} {r + 1} {s!r} made-up\n")
 //       open(out + "/all_trec", "w").write(lines(qrels, run, "made-up"))
 //       open(out + "/all_trec.l2", "w").write(lines(qrels, run, "made-up", level=2))
+//       open(out + "/all_trec.c.l2", "w").write(lines(qrels, run, "made-up", level=2, complete=True))
 #include "towpath/metric/trec_eval.hpp"
 
 #include "towpath/base/random.hpp"
@@ -67,6 +71,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace towpath;
@@ -120,6 +125,7 @@ TEST_CASE("all of trec_eval's measures on a run full of ties: the same text") {
   CHECK(measures.size() == 95);
   CHECK(difference(printed(trec_eval(measures, {}, run.rows.tag, run, qrels)), text_of(folder + "/all_trec")) == "");
   CHECK(difference(printed(trec_eval(measures, {.level = 2}, run.rows.tag, run, qrels)), text_of(folder + "/all_trec.l2")) == "");
+  CHECK(difference(printed(trec_eval(measures, {.level = 2, .complete = true}, run.rows.tag, run, qrels)), text_of(folder + "/all_trec.c.l2")) == "");
 }
 
 TEST_CASE("the names of measures, as -m takes them") {
@@ -184,13 +190,60 @@ TEST_CASE("which queries count, and which version stops") {
   CHECK(complete.queries == std::vector<std::string>{"10", "2", "3"});  // in the order of bytes
   CHECK(complete.summary() == "num_q                 \tall\t3\nnum_rel               \tall\t4\ngm_map                \tall\t0.0171\n"
                               "recip_rank            \tall\t0.5000\n");
-  CHECK(complete.lines_of(0) == "num_rel               \t10\t2\nrecip_rank            \t10\t0.0000\n");
+  CHECK(complete.lines_of(0) == "");  // 10 counts and is not printed
+  CHECK(complete.lines_of(1) == nine.lines_of(0));
   CHECK(said([&] { trec_eval(measures, {.version = TrecVersion::v10}, "id", run, qrels); }) ==
         "the run has nothing for query 10: trec_eval 10 stops there. Ask for the complete mean (-c), where such a query counts as 0");
-  CHECK(trec_eval(measures, {.version = TrecVersion::v10, .complete = true}, "id", run, qrels).values[3] == std::vector<double>{0, 0.5, 1});
+  const auto ten = trec_eval(measures, {.version = TrecVersion::v10, .complete = true}, "id", run, qrels);
+  CHECK(ten.values[3] == std::vector<double>{0, 0.5, 1});
+  CHECK(ten.lines_of(0) == "num_rel               \t10\t2\nrecip_rank            \t10\t0.0000\n");
+  // -J and BEIR's rule may leave nothing of a query, which is then worth 0
+  const std::vector<Result> itself = {{"3", "3", 9}, {"3", "a", 1}, {"2", "2", 1}};
+  CHECK(trec_eval(measures, {}, "id", itself, qrels).values[3] == std::vector<double>{0, 0.5});
+  CHECK(trec_eval(measures, {.skip_query_itself = true}, "id", itself, qrels).values[3] == std::vector<double>{0, 1});
+  // a query whose results nobody judged is not one that the run lacks
+  const std::vector<Judgement> two = {{"2", "a", 1}, {"3", "a", 1}};
+  const std::vector<Result> unjudged = {{"2", "a", 1}, {"3", "x", 1}};
+  CHECK(trec_eval(measures, {.version = TrecVersion::v10, .judged_only = true}, "id", unjudged, two).values[3] == std::vector<double>{1, 0});
 
   CHECK(trec_eval(measures, {.most = 1}, "id", run, qrels).values[3] == std::vector<double>{0, 1});         // -M
   CHECK(trec_eval(measures, {.judged_only = true}, "id", run, qrels).values[3] == std::vector<double>{1, 1});  // -J
+}
+
+// What trec_eval 9 prints for the judgements and the run that come with it, -q -c -m set, which goes by counts alone: test/out.test.aqc.
+TEST_CASE("a query that the run lacks, as trec_eval's own test has it") {
+  struct Result {
+    std::string query, document;
+    double score;
+  };
+  struct Judgement {
+    std::string query, document;
+    Index grade;
+  };
+  std::vector<Judgement> qrels;
+  std::vector<Result> run;
+  const auto query = [&](const char* id, int relevant, int found, int returned) {
+    for (int i = 0; i < relevant; ++i) qrels.push_back({id, "r" + std::to_string(i), 1});
+    for (int i = 0; i < found; ++i) run.push_back({id, "r" + std::to_string(i), 1});
+    for (int i = found; i < returned; ++i) run.push_back({id, "x" + std::to_string(i), 1});
+  };
+  query("301", 474, 71, 500);
+  query("302", 77, 0, 0);
+  query("303", 10, 6, 84);
+  const auto lines = [](const std::string& query_id, const std::vector<std::pair<const char*, const char*>>& values) {
+    std::string text;
+    for (const auto& [name, value] : values)
+      text += name + std::string(22 - std::string(name).size(), ' ') + "\t" + query_id + "\t" + value + "\n";
+    return text;
+  };
+  CHECK(printed(trec_eval(named({"set"}), {.complete = true}, "STANDARD", run, qrels)) ==
+        lines("301", {{"num_ret", "500"}, {"num_rel", "474"}, {"num_rel_ret", "71"}, {"utility", "-358.0000"}, {"set_P", "0.1420"},
+                      {"set_relative_P", "0.1498"}, {"set_recall", "0.1498"}, {"set_map", "0.0213"}, {"set_F", "0.1458"}}) +
+            lines("303", {{"num_ret", "84"}, {"num_rel", "10"}, {"num_rel_ret", "6"}, {"utility", "-72.0000"}, {"set_P", "0.0714"},
+                          {"set_relative_P", "0.6000"}, {"set_recall", "0.6000"}, {"set_map", "0.0429"}, {"set_F", "0.1277"}}) +
+            lines("all", {{"runid", "STANDARD"}, {"num_q", "3"}, {"num_ret", "584"}, {"num_rel", "561"}, {"num_rel_ret", "77"},
+                          {"utility", "-143.3333"}, {"set_P", "0.0711"}, {"set_relative_P", "0.2499"}, {"set_recall", "0.2499"},
+                          {"set_map", "0.0214"}, {"set_F", "0.0912"}}));
 }
 
 // The same script's lines(qrels, run, "made-up", each=False) with the judgements of TREC DL 2020 and the run made here.
