@@ -96,9 +96,9 @@ inline Reference<double>& reference() {
   return env;
 }
 
-template <class T>
-Emulated<T>& emulated() {
-  static Emulated<T> env{{.threads = 1}};
+template <class T, Index threads = 1>
+Emulated<T, threads>& emulated() {
+  static Emulated<T, threads> env{{.threads = 1}};
   return env;
 }
 

@@ -1,38 +1,102 @@
-// A CUDA environment without a GPU: kernels are called one item after the other, by a group of one, and products are loops. What is tested so is the
-// arithmetic of every kernel, how work is cut into items, and all that surrounds them; not what several threads do to each other.
+// A CUDA environment without a GPU: kernels are called one item after the other, by a group of one or by a team of threads, and products are loops.
+// What is tested so is the arithmetic of every kernel, how work is cut into items, all that surrounds them and, with a team, that whoever reads
+// shared memory has waited for whoever wrote it.
 #pragma once
 
 #include "towpath/backend/cuda/environment.hpp"
 
+#include <algorithm>
+#include <barrier>
 #include <cstring>
 #include <limits>
+#include <thread>
 #include <vector>
 
 namespace towpath::compare {
 
-template <class T>
+// A group of threads of the host.
+class Team {
+public:
+  struct Room {
+    explicit Room(Index n) : barrier(n), numbers(static_cast<std::size_t>(n)) {}
+    std::barrier<> barrier;
+    std::vector<double> numbers;
+  };
+  Team(Index lane, Room& room) : lane_(lane), room_(room) {}
+
+  Index lane() const { return lane_; }
+  Index count() const { return static_cast<Index>(room_.numbers.size()); }
+  void sync() const { room_.barrier.arrive_and_wait(); }
+  template <class T>
+  T sum(T x) const {
+    return together(x, [](double a, double b) { return a + b; });
+  }
+  template <class T>
+  T max(T x) const {
+    return together(x, [](double a, double b) { return a > b ? a : b; });
+  }
+
+private:
+  template <class T, class Join>
+  T together(T x, const Join& join) const {
+    room_.numbers[static_cast<std::size_t>(lane_)] = static_cast<double>(x);
+    sync();
+    double all = room_.numbers[0];
+    for (std::size_t i = 1; i < room_.numbers.size(); ++i) all = join(all, room_.numbers[i]);
+    sync();
+    return static_cast<T>(all);
+  }
+  Index lane_;
+  Room& room_;
+};
+
+template <class T, Index threads = 1>
 struct LoopQueue {
   using Space = Host;
   static constexpr bool rounds = false;
+  Index uploads = 0;
 
   template <class F>
   void each(Index rows, Index columns, const F& f) {
     for (Index t = 0; t < rows; ++t)
       for (Index j = 0; j < columns; ++j) f(t, j);
   }
+  // `one` calls a kernel for one item as one of a group.
+  template <class One>
+  void all(Index n, const One& one) {
+    if constexpr (threads == 1) {
+      for (Index i = 0; i < n; ++i) one(cuda::Alone{}, i);
+    } else {
+      Team::Room room(threads);
+      std::vector<std::jthread> team;
+      for (Index lane = 0; lane < threads; ++lane)
+        team.emplace_back([&, lane] {
+          const Team us(lane, room);
+          for (Index i = 0; i < n; ++i) {
+            one(us, i);
+            us.sync();
+          }
+        });
+    }
+  }
   template <class F>
   void groups(Index n, const F& f) {
-    for (Index i = 0; i < n; ++i) f(cuda::Alone{}, i);
+    all(n, [&](const auto& us, Index i) { f(us, i); });
   }
   // Shared memory holds anything at first.
   template <class F>
   void tiles(Index n, Index room, const F& f) {
-    for (Index i = 0; i < n; ++i) {
-      std::vector<T> shared(static_cast<std::size_t>(room), std::numeric_limits<T>::quiet_NaN());
-      f(cuda::Alone{}, i, shared.data());
-    }
+    std::vector<T> shared(static_cast<std::size_t>(room));
+    all(n, [&](const auto& us, Index i) {
+      if (us.lane() == 0) std::fill(shared.begin(), shared.end(), std::numeric_limits<T>::quiet_NaN());
+      us.sync();
+      f(us, i, shared.data());
+    });
   }
-  void upload(void* to, const void* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  void upload(void* to, const void* from, std::size_t bytes) {
+    std::memcpy(to, from, bytes);
+    ++uploads;
+  }
   Finish<T> product(cuda::Turn turn, BasicView<const T> a, const Factor<T>& factor, T keep, BasicView<T> y, const Finish<T>& finish) {
     const auto b = factor.values;
     const Index inner = turn == cuda::Turn::left ? a.rows : a.columns;
@@ -47,9 +111,9 @@ struct LoopQueue {
   }
 };
 
-template <class T>
-class Emulated : public cuda::Environment<T, LoopQueue<T>> {
-  using cuda::Environment<T, LoopQueue<T>>::Environment;
+template <class T, Index threads = 1>
+class Emulated : public cuda::Environment<T, LoopQueue<T, threads>> {
+  using cuda::Environment<T, LoopQueue<T, threads>>::Environment;
 };
 
 }  // namespace towpath::compare

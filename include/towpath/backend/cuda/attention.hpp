@@ -9,7 +9,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
 
 namespace towpath::cuda {
 
@@ -98,7 +97,7 @@ struct Attention : Heads<T> {
       *shrink = sum + tall;
     this->load_rows(us, this->q, row, m, head, qs);
     for (Index e = us.lane(); e < m * ld; e += us.count()) acc[e] = 0;
-    for (Index i = us.lane(); i < m; i += us.count()) top[i] = -std::numeric_limits<T>::infinity(), sum[i] = 0;
+    for (Index i = us.lane(); i < m; i += us.count()) top[i] = -T(HUGE_VAL), sum[i] = 0;
     const T scale = this->scale();
     for (Index j0 = 0; j0 < all; j0 += wide) {
       const Index w = all - j0 < wide ? all - j0 : wide;
