@@ -136,9 +136,25 @@ struct Ops {
   static void dropout(Env& env, Mask mask, W y) {
     env.queue().each(y.rows, y.columns, Dropout<T>{mask, y});
   }
+  // All trained tensors in one kernel.
+  static constexpr bool all_at_once = true;
+  template <class Env>
+  static void adam_step_of_all(Env& env, std::span<const Adam> rules, std::uint64_t step, double gradient_scale, std::span<const V> g, std::span<const W> m,
+                               std::span<const W> v, std::span<const W> w) {
+    std::vector<AdamTensor<T>> tensors;
+    Index pieces = 0;
+    for (std::size_t i = 0; i < rules.size(); ++i) {
+      if (w[i].size() == 0) continue;
+      tensors.emplace_back(rules[i], step, gradient_scale, g[i].data, m[i].data, v[i].data, w[i].data, w[i].size(), pieces);
+      pieces += pieces_of(w[i].size());
+    }
+    if (tensors.empty()) return;
+    const auto there = upload(env, tensors);
+    env.queue().groups(pieces, AdamSteps<T>{static_cast<const AdamTensor<T>*>(there.data()), static_cast<Index>(tensors.size())});
+  }
   template <class Env>
   static void adam_step(Env& env, const Adam& rule, std::uint64_t step, double gradient_scale, V g, W m, W v, W w) {
-    env.queue().each(w.rows, w.columns, AdamStep<T>(rule, step, gradient_scale, g, m, v, w));
+    adam_step_of_all(env, {&rule, 1}, step, gradient_scale, {&g, 1}, {&m, 1}, {&v, 1}, {&w, 1});
   }
 
   // --- sums down columns -----------------------------------------------------------------------------------------------------------------------
@@ -179,12 +195,22 @@ struct Ops {
   // The host waits for the number.
   template <class Env>
   static double square_norm(Env& env, V x) {
-    constexpr Index wide = 4096;
-    const Index pieces = (x.size() + wide - 1) / wide;
+    return square_norm_of_all(env, {&x, 1});
+  }
+  template <class Env>
+  static double square_norm_of_all(Env& env, std::span<const V> all) {
+    std::vector<SquareTensor<T>> tensors;
+    Index pieces = 0;
+    for (const V& x : all) {
+      if (x.size() == 0) continue;
+      tensors.push_back({x, pieces});
+      pieces += pieces_of(x.size());
+    }
     if (pieces == 0) return 0;
+    const auto there = upload(env, tensors);
     const Buffer<Space> room = env.room(static_cast<std::size_t>(pieces + 1) * sizeof(double));
     double* parts = static_cast<double*>(room.data());
-    env.queue().groups(pieces, SquareParts<T>{x, wide, parts + 1});
+    env.queue().groups(pieces, SquareParts<T>{static_cast<const SquareTensor<T>*>(there.data()), static_cast<Index>(tensors.size()), parts + 1});
     env.queue().groups(1, Total{parts + 1, pieces, parts});
     double sum = 0;
     Space::copy(&sum, parts, sizeof sum);
@@ -300,6 +326,7 @@ struct Ops {
   }
 
 private:
+  static Index pieces_of(Index n) { return (n + piece_size - 1) / piece_size; }
   template <class Env>
   static auto uploading(Env& env) {
     return [&env](const void* data, std::size_t bytes) {

@@ -126,24 +126,49 @@ struct Dropout {
   Matrix<T> y;
   TOWPATH_BOTH void operator()(Index t, Index j) const { y(t, j) *= T(mask(static_cast<std::uint64_t>(t * y.columns + j))); }
 };
+// AdamW for tensors one after the other in memory, each with its rule: piece `i` is numbers of the tensor whose `first` it comes at or after.
 template <class T>
-struct AdamStep {
+struct AdamTensor {
   T b1, b2, c1, c2, rate, epsilon, keep, gradient_scale;
-  Matrix<const T> g;
-  Matrix<T> m, v, w;
+  const T* g;
+  T *m, *v, *w;
+  Index size, first;  // numbers; its first piece
 
-  AdamStep(const Adam& rule, std::uint64_t step, double scale, Matrix<const T> g_, Matrix<T> m_, Matrix<T> v_, Matrix<T> w_)
+  AdamTensor(const Adam& rule, std::uint64_t step, double scale, const T* g_, T* m_, T* v_, T* w_, Index n, Index piece)
       : b1(T(rule.beta1)), b2(T(rule.beta2)), c1(T(1 / (1 - std::pow(rule.beta1, static_cast<double>(step))))),
         c2(T(1 / (1 - std::pow(rule.beta2, static_cast<double>(step))))), rate(T(rule.rate)), epsilon(T(rule.epsilon)),
-        keep(T(1 - rule.rate * rule.decay)), gradient_scale(T(scale)), g(g_), m(m_), v(v_), w(w_) {}
+        keep(T(1 - rule.rate * rule.decay)), gradient_scale(T(scale)), g(g_), m(m_), v(v_), w(w_), size(n), first(piece) {}
 
-  TOWPATH_BOTH void operator()(Index t, Index j) const {
+  TOWPATH_BOTH void step(Index i) const {
     using std::sqrt;
-    const T x = gradient_scale * g(t, j);
-    const T a = b1 * m(t, j) + (T(1) - b1) * x, b = b2 * v(t, j) + (T(1) - b2) * x * x;
-    m(t, j) = a;
-    v(t, j) = b;
-    w(t, j) = keep * w(t, j) - rate * (a * c1) / (sqrt(b * c2) + epsilon);
+    const T x = gradient_scale * g[i];
+    const T a = b1 * m[i] + (T(1) - b1) * x, b = b2 * v[i] + (T(1) - b2) * x * x;
+    m[i] = a;
+    v[i] = b;
+    w[i] = keep * w[i] - rate * (a * c1) / (sqrt(b * c2) + epsilon);
+  }
+};
+inline constexpr Index piece_size = 4096;  // numbers that one group goes through
+// Which of `count` tensors a piece belongs to.
+template <class Part>
+TOWPATH_BOTH Index tensor_of(const Part* tensors, Index count, Index piece) {
+  Index low = 0, high = count;
+  while (high - low > 1) {
+    const Index middle = (low + high) / 2;
+    if (tensors[middle].first <= piece) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+template <class T>
+struct AdamSteps {
+  const AdamTensor<T>* tensors;
+  Index count;
+  template <class Group>
+  TOWPATH_BOTH void operator()(const Group& us, Index piece) const {
+    const AdamTensor<T>& t = tensors[tensor_of(tensors, count, piece)];
+    const Index from = (piece - t.first) * piece_size, last = from + piece_size < t.size ? from + piece_size : t.size;
+    for (Index i = from + us.lane(); i < last; i += us.count()) t.step(i);
   }
 };
 
@@ -288,17 +313,24 @@ struct NormaliseRowsBackward {
     for (Index j = us.lane(); j < y.columns; j += us.count()) dx(t, j) = (dy(t, j) - y(t, j) * dot) / norms(t, 0);
   }
 };
-// Σ x² of `wide` numbers from piece · wide on (a matrix is read row by row), and the sum of such pieces, by one group in their order.
+// Σ x² of a piece of one of several matrices (read row by row), and the sum of such pieces, by one group in their order.
+template <class T>
+struct SquareTensor {
+  Matrix<const T> x;
+  Index first;
+};
 template <class T>
 struct SquareParts {
-  Matrix<const T> x;
-  Index wide;
+  const SquareTensor<T>* tensors;
+  Index count;
   double* parts;
   template <class Group>
   TOWPATH_BOTH void operator()(const Group& us, Index piece) const {
+    const SquareTensor<T>& t = tensors[tensor_of(tensors, count, piece)];
+    const Matrix<const T>& x = t.x;
     double sum = 0;
-    const Index all = x.rows * x.columns, last = (piece + 1) * wide < all ? (piece + 1) * wide : all;
-    for (Index i = piece * wide + us.lane(); i < last; i += us.count()) {
+    const Index all = x.rows * x.columns, from = (piece - t.first) * piece_size, last = from + piece_size < all ? from + piece_size : all;
+    for (Index i = from + us.lane(); i < last; i += us.count()) {
       const double v = double(x(i / x.columns, i % x.columns));
       sum += v * v;
     }
