@@ -32,7 +32,7 @@ struct Finish {
 template <class T, class Space = Host>
 struct Factor {
   BasicView<const T, Space> values;
-  Forms* forms = nullptr;
+  BasicForms<Space>* forms = nullptr;
 
   template <class X>
     requires std::convertible_to<X&, BasicView<const T, Space>>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "towpath/base/config.hpp"
+
 #include <cmath>
 #include <string_view>
 #include <type_traits>
@@ -9,7 +11,7 @@ namespace towpath {
 namespace functions {
 // A constant as T: a number, or a vector filled with it.
 template <class T>
-T number(double x) {
+TOWPATH_BOTH T number(double x) {
   if constexpr (requires { typename T::value_type; }) return T(static_cast<typename T::value_type>(x));
   else return static_cast<T>(x);
 }
@@ -21,12 +23,12 @@ T number(double x) {
 struct Gelu {
   static constexpr std::string_view name = "gelu";
   template <class T>
-  static T value(const T& x) {
+  TOWPATH_BOTH static T value(const T& x) {
     using std::erf;
     return x * (number<T>(0.5) + number<T>(0.5) * erf(x * number<T>(0.7071067811865475244)));
   }
   template <class T>
-  static T slope(const T& x) {  // Φ(x) + x φ(x)
+  TOWPATH_BOTH static T slope(const T& x) {  // Φ(x) + x φ(x)
     using std::erf;
     using std::exp;
     return number<T>(0.5) + number<T>(0.5) * erf(x * number<T>(0.7071067811865475244)) + x * number<T>(0.3989422804014326779) * exp(x * x * number<T>(-0.5));
@@ -37,12 +39,12 @@ struct Gelu {
 struct GeluTanh {
   static constexpr std::string_view name = "gelu_new";
   template <class T>
-  static T value(const T& x) {
+  TOWPATH_BOTH static T value(const T& x) {
     using std::tanh;
     return number<T>(0.5) * x * (T(1) + tanh(inner(x)));
   }
   template <class T>
-  static T slope(const T& x) {
+  TOWPATH_BOTH static T slope(const T& x) {
     using std::tanh;
     const T t = tanh(inner(x));
     return number<T>(0.5) * (T(1) + t) + number<T>(0.5) * x * (T(1) - t * t) * number<T>(0.7978845608028653559) * (T(1) + number<T>(3 * 0.044715) * x * x);
@@ -50,7 +52,7 @@ struct GeluTanh {
 
 private:
   template <class T>
-  static T inner(const T& x) {
+  TOWPATH_BOTH static T inner(const T& x) {
     return number<T>(0.7978845608028653559) * (x + number<T>(0.044715) * x * x * x);
   }
 };
@@ -59,12 +61,12 @@ private:
 struct Relu {
   static constexpr std::string_view name = "relu";
   template <class T>
-  static T value(const T& x) {
+  TOWPATH_BOTH static T value(const T& x) {
     if constexpr (std::is_arithmetic_v<T>) return x < 0 ? T(0) : x;
     else return select(x < T(0), T(0), x);
   }
   template <class T>
-  static T slope(const T& x) {
+  TOWPATH_BOTH static T slope(const T& x) {
     if constexpr (std::is_arithmetic_v<T>) return x > 0 ? T(1) : T(0);
     else return select(x > T(0), T(1), T(0));
   }
@@ -74,12 +76,12 @@ struct Relu {
 struct Tanh {
   static constexpr std::string_view name = "tanh";
   template <class T>
-  static T value(const T& x) {
+  TOWPATH_BOTH static T value(const T& x) {
     using std::tanh;
     return tanh(x);
   }
   template <class T>
-  static T slope(const T& x) {
+  TOWPATH_BOTH static T slope(const T& x) {
     const T t = value(x);
     return T(1) - t * t;
   }
@@ -89,12 +91,12 @@ struct Tanh {
 struct Silu {
   static constexpr std::string_view name = "silu";
   template <class T>
-  static T value(const T& x) {
+  TOWPATH_BOTH static T value(const T& x) {
     using std::exp;
     return x / (T(1) + exp(-x));
   }
   template <class T>
-  static T slope(const T& x) {
+  TOWPATH_BOTH static T slope(const T& x) {
     using std::exp;
     const T s = T(1) / (T(1) + exp(-x));
     return s * (T(1) + x * (T(1) - s));

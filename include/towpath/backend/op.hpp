@@ -288,4 +288,23 @@ TOWPATH_OP double square_norm(Env& env, View<Env> x) {
   return Env::Ops::square_norm(env, x);
 }
 
+// Where calling is dear (a kernel of a GPU, and a wait for its number), all trained tensors go at once; elsewhere one after the other.
+template <class Env>
+inline constexpr bool all_at_once = requires { Env::Ops::all_at_once; };
+template <class Env>
+TOWPATH_OP double square_norm_of_all(Env& env, std::span<const View<Env>> all)
+  requires all_at_once<Env>
+{
+  return Env::Ops::square_norm_of_all(env, all);
+}
+// Tensor i takes the step of rules[i]; lists are as long as rules.
+template <class Env>
+TOWPATH_OP void adam_step_of_all(Env& env, std::span<const Adam> rules, std::uint64_t step, double gradient_scale, std::span<const View<Env>> g,
+                                 std::span<const Writable<Env>> m, std::span<const Writable<Env>> v, std::span<const Writable<Env>> w)
+  requires all_at_once<Env>
+{
+  TOWPATH_CHECK(g.size() == rules.size() && m.size() == rules.size() && v.size() == rules.size() && w.size() == rules.size());
+  Env::Ops::adam_step_of_all(env, rules, step, gradient_scale, g, m, v, w);
+}
+
 }  // namespace towpath::op

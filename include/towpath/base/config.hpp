@@ -53,6 +53,13 @@
 #define TOWPATH_USUAL_ELSEWHERE
 #endif
 
+// What a kernel on a GPU calls, too.
+#if defined(__CUDACC__)
+#define TOWPATH_BOTH __host__ __device__
+#else
+#define TOWPATH_BOTH
+#endif
+
 namespace towpath {
 
 using Index = std::ptrdiff_t;

@@ -20,17 +20,24 @@ struct Philox {
   using Block = std::array<std::uint32_t, 4>;
 
   static constexpr Block block(std::uint64_t seed, std::uint64_t stream, std::uint64_t counter) {
+    std::uint32_t c[4]{};
+    fill(seed, stream, counter, c);
+    return {c[0], c[1], c[2], c[3]};
+  }
+  // The same where there is no std::array.
+  TOWPATH_BOTH static constexpr void fill(std::uint64_t seed, std::uint64_t stream, std::uint64_t counter, std::uint32_t (&c)[4]) {
     std::uint32_t k0 = static_cast<std::uint32_t>(seed), k1 = static_cast<std::uint32_t>(seed >> 32);
-    Block c{static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32),
-            static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)};
+    c[0] = static_cast<std::uint32_t>(counter), c[1] = static_cast<std::uint32_t>(counter >> 32);
+    c[2] = static_cast<std::uint32_t>(stream), c[3] = static_cast<std::uint32_t>(stream >> 32);
     for (int round = 0; round < 10; ++round) {
       const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c[0], p1 = std::uint64_t{0xCD9E8D57u} * c[2];
-      c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k0, static_cast<std::uint32_t>(p1),
-           static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k1, static_cast<std::uint32_t>(p0)};
+      c[0] = static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k0;
+      c[1] = static_cast<std::uint32_t>(p1);
+      c[2] = static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k1;
+      c[3] = static_cast<std::uint32_t>(p0);
       k0 += 0x9E3779B9u;
       k1 += 0xBB67AE85u;
     }
-    return c;
   }
 };
 

@@ -40,6 +40,7 @@ public:
     each_tensor<Net>(grads, {&g_, add});
     each_tensor<Net>(first_, {&m_, add});
     each_tensor<Net>(second_, {&v_, add});
+    if constexpr (op::all_at_once<Env>) return update_all(env, schedule, gradient_scale);
     for (std::size_t i = 0; i < weights_.size(); ++i) {
       Adam rule = rules_[i];
       rule.rate *= schedule;
@@ -59,6 +60,21 @@ public:
 
 private:
   using List = std::vector<Tensor<typename Net::Environment>*>;
+
+  template <class Env>
+  void update_all(Env& env, double schedule, double gradient_scale) {
+    std::vector<Adam> rules = rules_;
+    for (Adam& rule : rules) rule.rate *= schedule;
+    const auto views = [](const List& list) {
+      std::vector<Writable<Env>> all;
+      for (auto* t : list) all.push_back(t->writable());
+      return all;
+    };
+    const auto m = views(m_), v = views(v_), w = views(weights_);
+    std::vector<View<Env>> g;
+    for (const auto* t : g_) g.push_back(t->view());
+    op::adam_step_of_all<Env>(env, rules, steps_, gradient_scale, g, m, v, w);
+  }
 
   Adam rule_;
   std::vector<Adam> rules_;  // for each trained parameter

@@ -4,12 +4,18 @@
 #include "towpath/backend/op.hpp"
 
 #include <cmath>
+#include <vector>
 
 namespace towpath {
 
 // The Euclidean norm of all gradients together, summed in the order of visit(), in double.
 template <class M, class Env, class G>
 double gradient_norm(Env& env, const G& grads) {
+  if constexpr (op::all_at_once<Env>) {
+    std::vector<View<Env>> all;
+    each_tensor<M, Env>(grads, {&all, [](void* to, Tensor<Env>& g) { static_cast<std::vector<View<Env>>*>(to)->push_back(g.view()); }});
+    return std::sqrt(op::square_norm_of_all<Env>(env, all));
+  }
   struct Sum {
     Env& env;
     double square = 0;

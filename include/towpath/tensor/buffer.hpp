@@ -175,10 +175,11 @@ private:
 
 // A constant in other layouts: a frozen weight as the kernels want to read it. Each is made at the first request, once for all who share
 // the weight, and lives as long as it does. What is never asked for is never made.
-class Forms {
+template <class Space>
+class BasicForms {
 public:
   // `mapped`: the values are pages of a file, which the system can read again and so need not keep once a form has been made of them.
-  explicit Forms(bool mapped = false) : mapped_(mapped) {}
+  explicit BasicForms(bool mapped = false) : mapped_(mapped) {}
 
   // The form called `key`: `bytes` bytes that make(memory) fills.
   template <class Make>
@@ -187,7 +188,7 @@ public:
     if (const void* there = find(key)) return there;
     if (count_ == most) return nullptr;
     keys_[count_] = key;
-    forms_[count_] = Buffer<Host>(bytes);
+    forms_[count_] = Buffer<Space>(bytes);
     make(forms_[count_].data());
     idle(values, size);
     return forms_[count_++].data();
@@ -218,8 +219,9 @@ private:
   static constexpr int most = 8;
   mutable std::mutex mutex_;
   int keys_[most] = {}, count_ = 0;
-  Buffer<Host> forms_[most];
+  Buffer<Space> forms_[most];
   bool mapped_;
 };
+using Forms = BasicForms<Host>;
 
 }  // namespace towpath

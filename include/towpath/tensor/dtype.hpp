@@ -21,13 +21,14 @@ struct bf16 {
   std::uint16_t bits = 0;
 
   bf16() = default;
-  constexpr explicit bf16(float x) {
-    const auto u = std::bit_cast<std::uint32_t>(x);
+  // (the builtin, since a kernel on a GPU cannot call std::bit_cast)
+  TOWPATH_BOTH constexpr explicit bf16(float x) {
+    const auto u = __builtin_bit_cast(std::uint32_t, x);
     if ((u & 0x7fffffffu) > 0x7f800000u)
       bits = static_cast<std::uint16_t>(u >> 16 | 0x40u);  // dropped bits could leave infinity
     else bits = static_cast<std::uint16_t>((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
   }
-  constexpr operator float() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
+  TOWPATH_BOTH constexpr operator float() const { return __builtin_bit_cast(float, std::uint32_t{bits} << 16); }
 };
 
 // IEEE half precision (5 bits of exponent, 10 of fraction, subnormals kept). The same rules as for bf16.

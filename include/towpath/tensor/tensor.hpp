@@ -63,6 +63,7 @@ template <class Env>
 class SharedTensor {
 public:
   using Scalar = typename Env::Scalar;
+  using Space = typename Env::Space;
 
   SharedTensor() = default;
   explicit SharedTensor(Index columns) : SharedTensor(1, columns) { dimensions_ = 1; }
@@ -81,14 +82,14 @@ public:
   void refer(std::shared_ptr<const void> owner, const Scalar* data, bool mapped = false) {
     owner_ = std::move(owner);
     data_ = data;
-    forms_ = std::make_shared<Forms>(mapped);
+    forms_ = std::make_shared<BasicForms<Space>>(mapped);
   }
   // Nobody will read these values for a while: pages of a file make room.
   void idle() const {
     if (forms_) forms_->idle(data_, static_cast<std::size_t>(size()) * sizeof(Scalar));
   }
   // Where other layouts of these values are kept, for all who share them.
-  Forms* forms() const { return forms_.get(); }
+  BasicForms<Space>* forms() const { return forms_.get(); }
   void refer(Tensor<Env> values) {
     TOWPATH_CHECK(values.rows() == rows_ && values.columns() == columns_);
     auto kept = std::make_shared<Tensor<Env>>(std::move(values));
@@ -98,7 +99,7 @@ public:
 
 private:
   std::shared_ptr<const void> owner_;
-  std::shared_ptr<Forms> forms_;
+  std::shared_ptr<BasicForms<Space>> forms_;
   const Scalar* data_ = nullptr;
   Index rows_ = 0, columns_ = 0;
   int dimensions_ = 2;

@@ -1,11 +1,16 @@
 // Every operation of the CPU, in float and in double, against the plain loops in double on the same numbers; and bit for bit against
-// itself on other numbers of threads.
+// itself on other numbers of threads. The same for the kernels of CUDA, as far as they can be run on the host.
 #pragma once
 
 #include "towpath/backend/cpu/cpu.hpp"
 #include "towpath/backend/op.hpp"
 
 #include "../tolerances.hpp"
+#if defined(__CUDACC__)  // tests/gpu: the same cases on a device
+#include "towpath/backend/cuda/cuda.cuh"
+#else
+#include "emulated.hpp"
+#endif
 
 #include <algorithm>
 #include <cmath>
@@ -23,8 +28,17 @@ struct Aligned {
   Aligned() = default;
   template <class U>
   Aligned(const Aligned<U>&) {}
+#if defined(__CUDACC__)  // both sides may read and write it
+  T* allocate(std::size_t n) {
+    void* p = nullptr;
+    cuda::require(cudaMallocManaged(&p, n * sizeof(T)), "memory for a test");
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, std::size_t) { static_cast<void>(cudaFree(p)); }
+#else
   T* allocate(std::size_t n) { return static_cast<T*>(Host::allocate(n * sizeof(T))); }
   void deallocate(T* p, std::size_t n) { Host::release(p, n * sizeof(T)); }
+#endif
   friend bool operator==(const Aligned&, const Aligned&) { return true; }
 };
 
@@ -39,8 +53,14 @@ struct Grid {
       : rows(r), columns(c), stride(c + padding), memory(static_cast<std::size_t>(r * (c + padding) + 1), mark) {}
 
   T& at(Index r, Index c) { return memory[static_cast<std::size_t>(r * stride + c)]; }
-  operator BasicView<const T>() const { return {memory.data(), rows, columns, stride}; }
-  operator BasicView<T>() { return {memory.data(), rows, columns, stride}; }
+  template <class Space>
+  operator BasicView<const T, Space>() const {
+    return {memory.data(), rows, columns, stride};
+  }
+  template <class Space>
+  operator BasicView<T, Space>() {
+    return {memory.data(), rows, columns, stride};
+  }
 };
 
 // What an operation wrote: the numbers, and whether the marks are as they were.
@@ -50,6 +70,9 @@ struct Outcome {
 
   template <class T>
   Outcome& operator<<(Grid<T>& g) {
+#if defined(__CUDACC__)
+    cuda::require(cudaDeviceSynchronize(), "to finish a test");
+#endif
     for (Index r = 0; r < g.rows; ++r) {
       for (Index c = 0; c < g.columns; ++c) numbers.push_back(static_cast<double>(g.at(r, c)));
       for (Index c = g.columns; c < g.stride; ++c) marks = marks && g.at(r, c) == Grid<T>::mark;
@@ -95,6 +118,20 @@ inline Reference<double>& reference() {
   return env;
 }
 
+#if defined(__CUDACC__)
+template <class T>
+Cuda<T>& on_gpu() {
+  static Cuda<T> env{{.threads = 1}};
+  return env;
+}
+#else
+template <class T, Index threads = 1>
+Emulated<T, threads>& emulated() {
+  static Emulated<T, threads> env{{.threads = 1}};
+  return env;
+}
+#endif
+
 inline bool close(const Outcome& a, const Outcome& expected, double tolerance) {
   if (a.numbers.size() != expected.numbers.size() || !a.marks) return false;
   double largest = 1;
@@ -112,6 +149,12 @@ template <class Run>
 void same(const Run& run) {
   const Outcome expected = run(reference());
   CHECK(expected.marks);
+#if defined(__CUDACC__)
+  const Outcome d = run(on_gpu<double>()), f = run(on_gpu<float>());
+  CHECK(close(d, expected, tolerance::same_in_double));
+  CHECK(close(f, expected, tolerance::same_in_float));
+  CHECK(run(on_gpu<float>()).numbers == f.numbers);
+#else
   const Outcome d = run(on_cpu<double>(1));
   CHECK(close(d, expected, tolerance::same_in_double));
   CHECK(run(on_cpu<double>(2)).numbers == d.numbers);
@@ -119,6 +162,9 @@ void same(const Run& run) {
   CHECK(close(f, expected, tolerance::same_in_float));
   CHECK(run(on_cpu<float>(2)).numbers == f.numbers);
   CHECK(run(on_cpu<float>(5)).numbers == f.numbers);
+  CHECK(close(run(emulated<double>()), expected, tolerance::same_in_double));
+  CHECK(close(run(emulated<float>()), expected, tolerance::same_in_float));
+#endif
 }
 
 template <class Env>

@@ -29,14 +29,22 @@ struct Mask {
   std::uint64_t seed = 0, position = 0;
 
   // 0 or 1 / (1 - rate) for element i.
-  float operator()(std::uint64_t i) const { return rate == 0 ? 1.0f : block(i / 4)[i % 4]; }
+  TOWPATH_BOTH float operator()(std::uint64_t i) const {
+    if (rate == 0) return 1.0f;
+    std::uint32_t bits[4];
+    Philox::fill(seed, position, i / 4, bits);
+    return scaled(bits[i % 4]);
+  }
   // The same for elements 4 b … 4 b + 3.
   std::array<float, 4> block(std::uint64_t b) const {
     std::array<float, 4> m{};
     const auto bits = Philox::block(seed, position, b);
-    for (std::size_t k = 0; k < 4; ++k) m[k] = static_cast<float>(bits[k] * 0x1p-32) < rate ? 0.0f : 1.0f / (1.0f - rate);
+    for (std::size_t k = 0; k < 4; ++k) m[k] = scaled(bits[k]);
     return m;
   }
+
+private:
+  TOWPATH_BOTH float scaled(std::uint32_t bits) const { return static_cast<float>(bits * 0x1p-32) < rate ? 0.0f : 1.0f / (1.0f - rate); }
 };
 
 namespace reference {

@@ -23,14 +23,14 @@ void attention(const Sequences& s, Index heads, Index width, Index prefix, float
     const Grid<T> pk = draw.matrix<T>(prefix, h), pv = draw.matrix<T>(prefix, h), dy = draw.matrix<T>(asked, h, padding);
     Grid<T> y(asked, h, padding), dq(asked, h, padding), dk(n, h, padding), dv(n, h, padding);
     Grid<T> saved(1, Ops::attention_saved(s, heads, prefix, firsts)), dpk = draw.matrix<T>(prefix, h), dpv = draw.matrix<T>(prefix, h);
-    const BasicView<const T> none;
-    const BasicView<T> nowhere;
+    using V = View<std::remove_reference_t<decltype(env)>>;
+    using W = Writable<std::remove_reference_t<decltype(env)>>;
     const Mask mask{dropout, 9, 4};
-    const auto keys = prefix ? BasicView<const T>(pk) : none, values = prefix ? BasicView<const T>(pv) : none;
+    const V keys = prefix ? V(pk) : V(), values = prefix ? V(pv) : V();
     const bool wanted = prefix && prefix_trains;
     Ops::attention(env, q, k, v, keys, values, s, heads, mask, y, saved, firsts);
-    Ops::attention_backward(env, dy, q, k, v, keys, values, s, heads, mask, saved, dq, dk, dv, wanted ? BasicView<T>(dpk) : nowhere,
-                            wanted ? BasicView<T>(dpv) : nowhere, firsts);
+    Ops::attention_backward(env, dy, q, k, v, keys, values, s, heads, mask, saved, dq, dk, dv, wanted ? W(dpk) : W(),
+                            wanted ? W(dpv) : W(), firsts);
     Outcome out;
     return out << y << dq << dk << dv << dpk << dpv;
   });

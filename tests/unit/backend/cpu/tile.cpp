@@ -64,7 +64,7 @@ void finished(Index m, Index k, Index n, bool bias, bool plus, Function function
     const Grid<T> a = draw.matrix<T>(m, k, padding), rows = draw.matrix<T>(n, k), columns = draw.matrix<T>(k, n, padding);
     const Grid<T> b = draw.matrix<T>(1, n), p = draw.matrix<T>(m, n, padding), g = draw.matrix<T>(m, n, padding + 1);
     Grid<T> nt(m, n, padding), nn(m, n, padding), slope(m, n, padding + 2), alone = draw.matrix<T>(m, n, padding);
-    Finish<T> f;
+    op::FinishOf<std::remove_reference_t<decltype(env)>> f;
     if (bias) f.bias = b;
     if (plus) f.plus = p;
     if (gate) f.gate = g;

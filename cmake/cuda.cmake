@@ -1,0 +1,23 @@
+# towpath::cuda: what towpath_cuda.cuh needs besides towpath::towpath. towpath_add_cuda(missing) makes it, or puts a sentence into `missing`. (A macro,
+# since a language cannot be switched on in a function.)
+macro(towpath_add_cuda missing)
+  set(${missing} "")
+  if(NOT TARGET towpath_cuda)
+    include(CheckLanguage)
+    check_language(CUDA)
+    find_package(CUDAToolkit QUIET)
+    if(NOT CMAKE_CUDA_COMPILER)
+      set(${missing} "towpath::cuda needs nvcc, which was not found: install NVIDIA's CUDA toolkit (12 or later) and put nvcc on PATH or into \
+CMAKE_CUDA_COMPILER, or do without it (TOWPATH_CUDA=OFF).")
+    elseif(NOT TARGET CUDA::cublasLt)
+      set(${missing} "towpath::cuda needs cuBLASLt, which was not found beside ${CMAKE_CUDA_COMPILER}: install the whole CUDA toolkit, or do without it \
+(TOWPATH_CUDA=OFF).")
+    else()
+      enable_language(CUDA)
+      add_library(towpath_cuda INTERFACE)
+      add_library(towpath::cuda ALIAS towpath_cuda)
+      target_compile_features(towpath_cuda INTERFACE cuda_std_20)
+      target_link_libraries(towpath_cuda INTERFACE towpath::towpath CUDA::cudart CUDA::cublasLt)
+    endif()
+  endif()
+endmacro()

@@ -1,0 +1,2 @@
+// The cases of the CPU once more, on a device (../unit/backend/compare.hpp).
+#include "../unit/backend/cpu/attention.cpp"

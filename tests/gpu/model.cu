@@ -1,0 +1,2 @@
+// Whole models on a device beside the CPU.
+#include "../unit/backend/cuda/environment.cpp"

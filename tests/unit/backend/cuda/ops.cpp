@@ -1,0 +1,59 @@
+#include "towpath/backend/cuda/ops.hpp"
+
+#include "../compare.hpp"
+
+#include <doctest/doctest.h>
+#include <vector>
+
+// Numbers are compared in ../cpu/*.cpp; here: what is sent to the device, and in which order it is added.
+using namespace towpath;
+using namespace towpath::compare;
+
+TEST_CASE("what kernels know of a batch's sequences is sent once, whatever reads it; another batch's is sent again") {
+  Emulated<double> env({.threads = 1});
+  Draw draw(1);
+  const Sequences s{{0, 2, 5}}, other{{0, 3, 5}};
+  const Grid<double> x = draw.matrix<double>(5, 4);
+  Grid<double> y(2, 4), dx(5, 4);
+  using Ops = Emulated<double>::Ops;
+  Ops::pool_mean(env, x, s, y);
+  CHECK(env.queue().uploads == 1);
+  Ops::pool_max(env, x, s, y);
+  Ops::pool_mean_backward(env, y, s, dx);
+  CHECK(env.queue().uploads == 1);
+  Ops::pool_first(env, x, other, y);
+  CHECK(env.queue().uploads == 2);
+  const Sequences same{{0, 2, 5}};  // equal is enough
+  Ops::pool_first(env, x, same, y);
+  CHECK(env.queue().uploads == 2);
+}
+
+TEST_CASE("lists come and go: more than there is room for are still each other's") {
+  cuda::Lists<Host> lists;
+  const auto upload = [](const void* from, std::size_t bytes) {
+    Buffer<Host> b(bytes);
+    std::memcpy(b.data(), from, bytes);
+    return b;
+  };
+  for (int round = 0; round < 2; ++round)
+    for (Index i = 0; i < 40; ++i) {
+      const std::vector<Index> list{i, i + 1, i + 2};
+      const Index* there = lists(list, upload);
+      CHECK(there[0] == i);
+      CHECK(there[2] == i + 2);
+    }
+}
+
+TEST_CASE("rows of a table that come more than once are added in the order of tokens") {
+  // sums whose result depends on the order: 1e16 + 1 - 1e16 is 0, in another order 1
+  Emulated<double> env({.threads = 1});
+  Tensor<Emulated<double>> dy(4, 1), table(3, 1);
+  dy.data()[0] = 1e16, dy.data()[1] = 1, dy.data()[2] = 5, dy.data()[3] = -1e16;
+  const std::vector<std::int32_t> ids{2, 2, 0, 2};
+  Emulated<double>::Ops::scatter_rows_add(env, dy, ids, table);
+  CHECK(table.data()[2] == 0);
+  CHECK(table.data()[0] == 5);
+  CHECK(table.data()[1] == 0);
+  Emulated<double>::Ops::scatter_rows_add(env, dy.view().row_block(0, 0), {}, table);
+  CHECK(table.data()[0] == 5);
+}
