@@ -107,7 +107,8 @@ struct Prefix {
 
 // In a Bert: a text's positions are first, first + 1, … instead of 0, 1, …, so that it may have `first` tokens less. It trains nothing. Hugging
 // Face's BERT counts past keys, and so the rows of a prefix, as positions: a prefix that peft or P-tuning v2 trained expects it, one of the
-// adapters library does not.
+// adapters library does not. (peft's file has the tables of all layers side by side: prompt_embeddings [l, 2 layers H], P_k and P_v of the
+// lowest layer, then of the next.)
 //   Bert<BertBase, Repeat<12, TransformerLayer<BertBase, Prefix<20>>>, PositionsFrom<20>>
 template <Index first_>
 struct PositionsFrom {
