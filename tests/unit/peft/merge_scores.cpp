@@ -26,8 +26,8 @@ using namespace towpath;
 namespace {
 using Env = Cpu<float>;
 
-// Values as training leaves them: factors about what they were, A as it was drawn, everything else away from where it started; scores of a
-// cross-encoder of the order of 1.
+// Values as training leaves them: factors about what they were, A as it was drawn, everything else away from where it started, a
+// head further, so that scores come to some tenths (rounding grows with them).
 template <class Model>
 void tune(Model& model) {
   for (auto& leaf : trained_leaves(model)) {
