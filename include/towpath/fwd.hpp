@@ -61,6 +61,8 @@ template <Index Rank, class... Options>
 struct Adapter;
 template <Index Length, class... Options>
 struct Prefix;
+template <Index first>
+struct PositionsFrom;
 template <Index Length>
 struct Prompt;
 template <class... S>

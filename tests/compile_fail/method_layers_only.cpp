@@ -1,4 +1,4 @@
-// expects: a Bert offers at::OutsideModel, InputTokens, Biases, Norms, Weights
+// expects: a Bert offers at::OutsideModel, InputTokens, Positions, Biases, Norms, Weights
 #include "towpath/model/bert.hpp"
 #include "towpath/peft/lora.hpp"
 

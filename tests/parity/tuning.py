@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from transformers import AttentionInterface, BertConfig, BertModel
-from transformers.masking_utils import AttentionMaskInterface, eager_mask
+from transformers import BertConfig, BertModel
 
 HIDDEN, LAYERS, HEADS, FFN, VOCABULARY, POSITIONS = 32, 2, 4, 64, 100, 48
 RANK, ALPHA, PREFIX, STEPS, TEMPERATURE, RATE, DECAY = 4, 8, 5, 10, 0.05, 1e-3, 0.01
@@ -95,17 +94,6 @@ def bottleneck(w, at):
     return lambda x: F.linear(torch.relu(F.linear(x, *down)), *up)
 
 
-def add(module, branch):                                                   # y <- y + branch(the module's first input)
-    module.register_forward_hook(lambda m, args, y: y + branch(args[0]))
-
-
-def lora(model, w):                                                        # W x + b + (alpha / r) B A x
-    for n, layer in enumerate(model.encoder.layer):
-        for name in ("query", "value"):
-            a, b = (w[f"encoder.layer.{n}.attention.self.{name}.lora_{m}.weight"] for m in "AB")
-            add(getattr(layer.attention.self, name), lambda x, a=a, b=b: (ALPHA / RANK) * F.linear(F.linear(x, a), b))
-
-
 def from_peft(**options):                                                  # peft's own module, its parameters ours
     def act(model, w):
         from peft import LoraConfig, inject_adapter_in_model
@@ -127,28 +115,6 @@ def adapter(model, w):                                                     # LN(
             part.dense.register_forward_hook(lambda m, args, z, b=b: z + b(z))
 
 
-def parallel(model, w):                                                    # y = LN(u + FFN(u) + B(u))
-    for n, layer in enumerate(model.encoder.layer):
-        b, beside = bottleneck(w, f"encoder.layer.{n}.intermediate.parallel"), {}
-        layer.intermediate.register_forward_hook(lambda m, args, y, b=b, s=beside: s.update(branch=b(args[0])))
-        layer.output.dense.register_forward_hook(lambda m, args, y, s=beside: y + s["branch"])
-
-
-def prefix(model, w):                                                      # K = [P_k; K], V = [P_v; V], heads = columns
-    from transformers.models.bert.modeling_bert import eager_attention_forward  # of transformers 5, which the rest does not need
-
-    def attend(module, query, key, value, attention_mask, **rest):
-        at = f"encoder.layer.{module.layer_idx}.attention.self.prefix_"
-        heads = lambda rows: rows.view(1, PREFIX, HEADS, -1).transpose(1, 2).expand(len(query), -1, -1, -1)
-        key, value = torch.cat([heads(w[at + "key"]), key], 2), torch.cat([heads(w[at + "value"]), value], 2)
-        if attention_mask is not None:
-            attention_mask = F.pad(attention_mask, (PREFIX, 0))            # nothing hides a prefix row
-        return eager_attention_forward(module, query, key, value, attention_mask, **rest)
-    AttentionInterface.register("prefix", attend)
-    AttentionMaskInterface.register("prefix", eager_mask)
-    model.config._attn_implementation = "prefix"
-
-
 def iaa_s(model, w):                                                       # round each sub-layer, after its Add & Norm
     adapter(model, w)
     for n, layer in enumerate(model.encoder.layer):
@@ -157,10 +123,11 @@ def iaa_s(model, w):                                                       # rou
             part.register_forward_hook(lambda m, args, y, b=b: y + b(args[1]))   # args[1]: what the residual carries
 
 
-def iaa_l(model, w):                                                       # round each layer
+def iaa_l(model, w):                                                       # round each layer, which gives a tuple until transformers 5
     adapter(model, w)
     for n, layer in enumerate(model.encoder.layer):
-        add(layer, bottleneck(w, f"encoder.layer.{n}.aside"))
+        b = bottleneck(w, f"encoder.layer.{n}.aside")
+        layer.register_forward_hook(lambda m, args, y, b=b: (y[0] + b(args[0]), *y[1:]) if isinstance(y, tuple) else y + b(args[0]))
 
 
 def iaa_m(model, w):                                                       # one round the whole stack
@@ -180,13 +147,11 @@ LORA = per_layer({f"attention.self.{p}.lora_{m}.weight": (RANK, HIDDEN) if m == 
                   for p in ("query", "value") for m in "AB"})
 INSIDE = bottleneck_shapes("attention.output.adapter") | bottleneck_shapes("output.adapter")
 METHODS = {                                                                # name: (what acts, shapes of its weights)
-    "lora": (lora, LORA),
+    "lora": (from_peft(), LORA),
     "rslora": (from_peft(use_rslora=True), LORA),
     "dora": (from_peft(use_dora=True),
              LORA | per_layer({f"attention.self.{p}.lora_magnitude_vector": (HIDDEN,) for p in ("query", "value")})),
     "adapter": (adapter, per_layer(INSIDE)),
-    "parallel": (parallel, per_layer(bottleneck_shapes("intermediate.parallel"))),
-    "prefix": (prefix, per_layer({f"attention.self.prefix_{p}": (PREFIX, HIDDEN) for p in ("key", "value")})),
     "iaa-s": (iaa_s, per_layer(INSIDE | bottleneck_shapes("attention.aside") | bottleneck_shapes("output.aside"))),
     "iaa-l": (iaa_l, per_layer(INSIDE | bottleneck_shapes("aside"))),
     "iaa-m": (iaa_m, per_layer(INSIDE) | bottleneck_shapes("encoder.aside")),
@@ -194,7 +159,7 @@ METHODS = {                                                                # nam
     "full": (None, lambda name: True),
 }
 
-SEEDS = {"lora": 10, "rslora": 10, "dora": 10, "adapter": 15, "parallel": 11, "prefix": 10, "iaa-s": 19, "iaa-l": 29, "iaa-m": 15}
+SEEDS = {"lora": 10, "rslora": 10, "dora": 10, "adapter": 15, "iaa-s": 19, "iaa-l": 29, "iaa-m": 15}
 # ... the first from 10 on at which no ReLU is dead: every entry of every gradient of step 0 is non-zero
 
 

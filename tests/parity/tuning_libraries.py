@@ -3,6 +3,8 @@ same backbone and batches, computed by that library's own modules.
 
     python tuning_libraries.py OUTDIR [METHOD…]      (torch, transformers, peft, adapters, safetensors; a minute on one core)
 
+Torch 2.13.0, transformers 4.57.6, peft 0.21.2 and adapters 1.3.0 give the fixtures to the byte.
+
 A method is a function that puts the library's modules into a model and says which of our tensors is which of its parameters:
 {our name: (parameter, view of it)}.
 """
@@ -86,11 +88,31 @@ def pfeiffer(model, dtype):
     return only(model, bottlenecks(model, lambda layer: (("output.around.adapter", layer.output),)))
 
 
-def flat_prefix(model, within=""):
-    table = model.prefix_tuning.prefix_tunings["a"]["self_prefix"].control_trans
+def parallel(model, dtype, **options):                                     # the library's own scale is 4
+    in_hub(model, hub.ParBnConfig(reduction_factor=HIDDEN // RANK, **options), dtype)
+    return only(model, bottlenecks(model, lambda layer: (("intermediate.parallel", layer.output),)))
+
+
+def rows_of(table, within=""):                                             # keys and values of all layers, side by side
     return {f"encoder.layer.{n}.attention.self.{within}prefix_{what}":
             (table, lambda p, at=2 * n + k: p.view(PREFIX, 2 * LAYERS, HIDDEN)[:, at])
             for n in range(LAYERS) for k, what in enumerate(("key", "value"))}
+
+
+def flat_prefix(model, within=""):
+    return rows_of(model.prefix_tuning.prefix_tunings["a"]["self_prefix"].control_trans, within)
+
+
+def prefix(model, dtype):
+    """The words are at the positions where they would be without it."""
+    in_hub(model, hub.PrefixTuningConfig(flat=True, prefix_length=PREFIX), dtype)
+    return only(model, flat_prefix(model))
+
+
+def prefix_peft(model, dtype):
+    """The words' positions begin at PREFIX, since transformers' BERT counts the past keys that peft makes of the prefix."""
+    tuned = peft.get_peft_model(model, peft.PrefixTuningConfig(task_type="FEATURE_EXTRACTION", num_virtual_tokens=PREFIX)).to(dtype)
+    return only(tuned, rows_of(tuned.prompt_encoder["default"].embedding.weight))
 
 
 def mam(model, dtype):
@@ -193,9 +215,9 @@ def prompt(model, dtype):
     return only(WithoutPrompt(tuned), {"embeddings.prompt_embeddings": (tuned.prompt_encoder["default"].embedding.weight, whole)})
 
 
-METHODS = {"ia3-peft": ia3_peft, "ia3-hub": ia3_hub, "houlsby": houlsby, "pfeiffer": pfeiffer, "mam": mam, "prefix-mlp": prefix_mlp,
-           "prompt": prompt, "compacter": compacter,
-           "unipelt": unipelt, "norms": norms}
+METHODS = {"ia3-peft": ia3_peft, "ia3-hub": ia3_hub, "houlsby": houlsby, "pfeiffer": pfeiffer, "parallel": partial(parallel, scaling=1.0),
+           "par-bn": parallel, "prefix": prefix, "prefix-peft": prefix_peft, "prefix-mlp": prefix_mlp, "mam": mam, "prompt": prompt,
+           "compacter": compacter, "unipelt": unipelt, "norms": norms}
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 // The budgets of reference/iaa.md (Ma et al., CIKM 2022, arXiv 2208.09847, Tables 2-4) on BERT-base as constants. The paper counts
 // weights only; we count biases too, and say which is which.
+#include "towpath/ir/cross_encoder.hpp"
 #include "towpath/model/bert.hpp"
 #include "towpath/peft/full.hpp"
 #include "towpath/peft/lora.hpp"
@@ -28,12 +29,25 @@ static_assert(trained<Stack<FullTuning>, FullTuning> == everything);
 static_assert(trained<Stack<FullTuning>> == everything - (30522 + 512 + 2 + 2) * 768);
 
 static_assert(trained<Stack<BitFit>, BitFit> == 102'144);
+// With the pooler's bias: that is a head's, which trains as a whole beside any method.
+template <class Arch>
+constexpr Index trained_biases = [] {
+  Index n = 0;
+  const typename Arch::template On<Blueprint> model{};
+  visit(model, [&](const Parameter& p) {
+    if (p.trains && p.name.ends_with(".bias") && p.name != "classifier.bias") n += p.size();
+  });
+  return n;
+}();
+static_assert(trained_biases<Bert<BertBase, Stack<BitFit>, BitFit>> == 102'144);
+static_assert(trained_biases<CrossEncoder<Bert<BertBase, Stack<BitFit>, BitFit>>> == 102'912);
 static_assert(trained<Stack<LayerNormTuning>, LayerNormTuning> == 25 * 2 * 768);
 static_assert(trained<Stack<LayerNormTuning>, LayerNormTuning> == 38'400);
 static_assert(trained<Stack<LayerNormTuning, BitFit>, LayerNormTuning, BitFit> == 102'144 + 25 * 768);
 
 static_assert(trained<Stack<LoRA<16>>> == 589'824 && trained<Stack<LoRA<200>>> == 7'372'800);
 static_assert(trained<Stack<LoRA<16, Alpha<32>>>> == 589'824);
+static_assert(trained<Stack<LoRA<8, at::Query, at::Key, at::Value, at::AttentionOutput, at::FfnIn, at::FfnOut>>> == 1'327'104);
 static_assert(trained<Stack<Prefix<32>>> == 589'824 && trained<Stack<Prefix<200>>> == 3'686'400);
 
 // Houlsby: 589,824 and 7,372,800 weights.

@@ -13,7 +13,8 @@ namespace towpath {
 
 namespace detail {
 struct BertHost {
-  using offers = List<at::OutsideModel, at::Outside, at::InputTokens, at::Biases, at::Norms, at::Weights>;
+  using offers =
+      List<at::OutsideModel, at::Outside, at::InputTokens, at::Positions, at::Biases, at::Norms, at::Weights>;
 };
 template <class Prompts>
 struct PromptIn {
@@ -23,6 +24,14 @@ template <class P>
 struct PromptIn<List<P>> {
   using type = P;
 };
+template <class... Methods>
+constexpr Index first_position(List<Methods...>) {
+  Index first = 0;
+  (..., [&] {
+    if constexpr (claims<Methods, at::Positions>) first = Methods::first;
+  }());
+  return first;
+}
 // What stands between a stack and those who read its result: nothing, unless its last layers ask for it (peft/ladder.hpp).
 template <class Stack>
 struct LastLayer {
@@ -52,7 +61,7 @@ struct ClosedStack<Stack, below_trains, Last> {
 
 // Bert<Shape, Stack, Methods…>: embeddings, then Stack (a Repeat or Segments of layers), token ids [T] -> hidden states [T, H]. Methods at
 // this level: BitFit, LayerNormTuning and FullTuning speak of the embeddings, Prompt puts rows before the words (the stack sees them, the
-// result has the words' states alone), Pathway goes round the whole stack (IAA-M):
+// result has the words' states alone), PositionsFrom moves the words, Pathway goes round the whole stack (IAA-M):
 //   h = Stack(x0) + Σ B(x0),  x0 = Embeddings(ids)
 // Names are Hugging Face's BertModel's: embeddings.…, encoder.layer.<n>.….
 template <class Shape, class Stack, class... Methods>
@@ -62,8 +71,10 @@ struct Bert {
   static constexpr bool tables = detail::any_claims<at::Weights, Given>, norms = detail::any_claims<at::Norms, Given>,
                         biases = detail::any_claims<at::Biases, Given>;
   using shape = Shape;
-  using Embedding = BertEmbeddings<Shape, tables, norms, norms || biases,
-                                   typename detail::PromptIn<typename detail::Attached<at::InputTokens, Given, Shape::hidden>::list>::type>;
+  using Embedding = BertEmbeddings<
+      Shape, tables, norms, norms || biases,
+      typename detail::PromptIn<typename detail::Attached<at::InputTokens, Given, Shape::hidden>::list>::type,
+      detail::first_position(Given{})>;
   template <class Site>
   using At = typename detail::Attached<Site, Given, Shape::hidden, Shape::hidden>::list;
   using Encoder = typename detail::BesideAll<typename detail::ClosedStack<Stack, Embedding::trains>::type,

@@ -42,10 +42,13 @@ struct Prompted : Prefixed {
 // dropout; ids [T] -> [T, H]. Tables and norm train or not each for themselves. The input is not a matrix, so backward never
 // returns a gradient of it, and if nothing here trains there is no backward.
 // With a Prompt of n rows these stand before the words of each sequence as if they were words themselves, at positions 0 … n - 1 and of
-// type 0 (the words begin at position n): ids [T] -> [T + n S, H], laid out as Prompted says.
+// type 0 (the words begin at position n): ids [T] -> [T + n S, H], laid out as Prompted says. All positions are counted from row `first` of
+// their table.
 template <class Shape, bool tables_train, bool norm_weight_trains = tables_train, bool norm_bias_trains = tables_train,
-          class Prompt = NoPrompt>
+          class Prompt = NoPrompt, Index first = 0>
 struct BertEmbeddings {
+  static_assert(first >= 0 && first < Shape::positions,
+                "[towpath] a text's first position lies outside the position table: see PositionsFrom");
   static constexpr bool trains = tables_train || norm_weight_trains || norm_bias_trains || Prompt::trains;
 
   template <class Env>
@@ -54,7 +57,7 @@ struct BertEmbeddings {
     using Table = Weight<Env, tables_train>;
     using PromptOn = typename Prompt::template On<Env>;
     static constexpr bool trains = BertEmbeddings::trains;
-    static constexpr Index prompt_rows = PromptOn::rows;
+    static constexpr Index prompt_rows = PromptOn::rows, positions = Shape::positions - first;
 
     Table word{Shape::vocabulary, Shape::hidden}, position{Shape::positions, Shape::hidden}, type{Shape::types, Shape::hidden};
     Norm norm;
@@ -122,15 +125,19 @@ struct BertEmbeddings {
     }
 
   private:
+    template <class V>
+    static V from_first(V table) {
+      return table.row_block(first, positions);
+    }
     Tensor<Env> summed(Env& env, const Ragged& tokens) const {
       if constexpr (prompt_rows == 0) {
         Tensor<Env> sum = op::gather_rows<Env>(env, word, tokens.ids);
-        op::gather_rows_add<Env>(env, position, tokens.positions, sum);
+        op::gather_rows_add<Env>(env, from_first(position.view()), tokens.positions, sum);
         op::gather_rows_add<Env>(env, type, tokens.types, sum);
         return sum;
       } else {
         const Prompted at(tokens, prompt_rows);
-        Tensor<Env> sum = op::gather_rows<Env>(env, position, at.positions);
+        Tensor<Env> sum = op::gather_rows<Env>(env, from_first(position.view()), at.positions);
         op::gather_rows_add<Env>(env, type, at.types, sum);
         op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, word, tokens.ids), at.own, sum);
         op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, prompt.table, at.which), at.before, sum);
@@ -140,23 +147,24 @@ struct BertEmbeddings {
     static void hand_down(Env& env, View<Env> d, const Ragged& tokens, Grads& g) {
       if constexpr (prompt_rows == 0) {
         op::scatter_rows_add<Env>(env, d, tokens.ids, g.word);
-        op::scatter_rows_add<Env>(env, d, tokens.positions, g.position);
+        op::scatter_rows_add<Env>(env, d, tokens.positions, from_first(g.position.writable()));
         op::scatter_rows_add<Env>(env, d, tokens.types, g.type);
       } else {
         const Prompted at(tokens, prompt_rows);
         op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, d, at.before), at.which, g.prompt.table);
         if constexpr (tables_train) {
           op::scatter_rows_add<Env>(env, op::gather_rows<Env>(env, d, at.own), tokens.ids, g.word);
-          op::scatter_rows_add<Env>(env, d, at.positions, g.position);
+          op::scatter_rows_add<Env>(env, d, at.positions, from_first(g.position.writable()));
           op::scatter_rows_add<Env>(env, d, at.types, g.type);
         }
       }
     }
     // An id or a position without a row would be read from somewhere else in memory, so release builds look too.
     static void check(const Ragged& tokens) {
-      if (tokens.longest() + prompt_rows > Shape::positions)
+      if (tokens.longest() + prompt_rows > positions)
         fail("a text has " + std::to_string(tokens.longest()) + " tokens" +
-                 (prompt_rows > 0 ? " after a prompt of " + std::to_string(prompt_rows) : ""),
+                 (prompt_rows > 0 ? " after a prompt of " + std::to_string(prompt_rows) : "") +
+                 (first > 0 ? " from position " + std::to_string(first) + " on" : ""),
              "the position table has " + std::to_string(Shape::positions) + " rows",
              "Cut texts to that length when they are tokenised");
       for (const auto& [ids, rows, what] : {std::tuple{&tokens.ids, Shape::vocabulary, "token id "}, std::tuple{&tokens.types, Shape::types, "segment id "}})

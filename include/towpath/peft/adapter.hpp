@@ -122,11 +122,8 @@ struct Adapter {
   using Module = typename Part<S, In, Out>::type::template On<Env>;
 };
 
-// The two placements by their authors' names. Houlsby: after both sub-layers. Pfeiffer: after the feed-forward network alone, its input
-// normalised and its result normalised again, as the adapters library has it (`seq_bn`).
+// After both sub-layers, by its author's name (the other placement of that kind: pfeiffer.hpp).
 template <Index Rank, class... Options>
 using Houlsby = Adapter<Rank, at::PostAttention, at::PostFfn, Options...>;
-template <Index Rank, class... Options>
-using Pfeiffer = Adapter<Rank, at::AroundFfnNorm, Options...>;
 
 }  // namespace towpath

@@ -1,24 +1,18 @@
 #pragma once
 
 #include "towpath/nn/under.hpp"
+#include "towpath/peft/bitfit.hpp"
+#include "towpath/peft/layer_norm_tuning.hpp"
 #include "towpath/peft/method.hpp"
 
 namespace towpath {
 
-// Methods that attach nothing and make parameters of the backbone trainable instead. In a TransformerLayer they speak of that layer,
-// in a Bert of its embeddings: to tune everything, name them in both.
+// BitFit, LayerNormTuning and FullTuning attach nothing and make parameters of the backbone trainable instead. In a TransformerLayer they
+// speak of that layer, in a Bert of its embeddings: to tune everything, name them in both.
 
-// Every weight, bias and norm.
+// Full fine-tuning: every weight, bias and norm.
 struct FullTuning {
   using sites = Sites<at::Weights, at::Biases, at::Norms>;
-};
-// Every bias, the norms' included (Ben Zaken, Ravfogel and Goldberg 2022).
-struct BitFit {
-  using sites = Sites<at::Biases>;
-};
-// Weight and bias of every norm.
-struct LayerNormTuning {
-  using sites = Sites<at::Norms>;
 };
 
 // Freeze<Arch>: an architecture of which nothing trains, whatever its methods say: the same parameters under the same names, forward only.

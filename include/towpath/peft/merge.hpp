@@ -161,7 +161,8 @@ void merge(typename From::Environment& env, const From& tuned, To& plain) {
   detail::give(env, detail::merge_walk(tuned), leaves(plain));
 }
 
-// unmerge(env, tuned, plain): the copies are dropped, and plain is the backbone again, to the byte (in tuned's own memory).
+// unmerge(env, tuned, plain): the copies are dropped, and plain is the backbone again, to the byte (in tuned's own memory). What BitFit and its
+// like trained is part of the backbone, and stays; load() has what it was.
 template <class From, class To>
 void unmerge(typename From::Environment& env, const From& tuned, To& plain) {
   auto walk = detail::merge_walk(tuned);

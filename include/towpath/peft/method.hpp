@@ -92,7 +92,7 @@ consteval bool check_offer() {
                 "AttentionOutput, FfnIn, FfnOut, KeysValues, Keys, Values, Context, FfnArgument, FfnHidden, BesideAttention, "
                 "BesideFfn, PostAttention, PostFfn, PostAttentionNorm, PostFfnNorm, AroundAttentionNorm, AroundFfnNorm, "
                 "OutsideAttention, OutsideFfn, OutsideLayer, Biases, Norms, Weights; a Bert offers "
-                "at::OutsideModel, InputTokens, Biases, Norms, Weights");
+                "at::OutsideModel, InputTokens, Positions, Biases, Norms, Weights");
   return true;
 }
 template <class Host, class M, class... S>
@@ -144,6 +144,8 @@ consteval bool check_together() {
                 "[towpath] two methods claim at::KeysValues: keep one prefix, or put them in different Segments");
   static_assert((std::size_t{claims<Methods, at::InputTokens>} + ... + 0) <= 1,
                 "[towpath] two methods claim at::InputTokens: keep one prompt, with the rows of both");
+  static_assert((std::size_t{claims<Methods, at::Positions>} + ... + 0) <= 1,
+                "[towpath] two methods claim at::Positions: a text begins at one of them, keep one PositionsFrom");
   constexpr bool full = (tunes_weights<Methods>(typename Methods::sites::list{}) || ...);
   static_assert(!full || (std::size_t{only_leaves<Methods>(typename Methods::sites::list{})} + ... + 0) <= 1,
                 "[towpath] FullTuning already trains every weight, bias and norm: drop the other method that tunes backbone parameters "

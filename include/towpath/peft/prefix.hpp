@@ -88,7 +88,8 @@ struct PrefixTable<Length, Width, Mlp<units>> {
 
 // Prefix-tuning (Li and Liang 2021): in each layer K = [P_k; K], V = [P_v; V], P_k and P_v [Length, H]. The rows have no position of their
 // own and are seen by every token. Unlike the zero-initialised methods it does not start at the backbone: even a prefix of zeros takes a
-// share of the softmax.
+// share of the softmax. The words keep their positions, as in the adapters library; for a prefix of peft's or P-tuning v2's see
+// PositionsFrom.
 //   Prefix<L>            the table is trained directly (P-tuning v2). Start: N(0, 0.02). Names: prefix_key, prefix_value.
 //   Prefix<L, Mlp<B>>    the table is made by a network with B hidden units, which is what is trained; collapse() puts the table it came to in
 //                        its place. [P_k, P_v] = tanh(E W_dᵀ + b_d) W_uᵀ + b_u, E [L, H] ~ N(0, 1), W_d [B, H], W_u [2 H, B], as in peft and the
@@ -102,6 +103,17 @@ struct Prefix {
 
   template <class Env, class, Index Width>
   using Module = typename detail::PrefixTable<Length, Width, Options...>::template On<Env>;
+};
+
+// In a Bert: a text's positions are first, first + 1, … instead of 0, 1, …, so that it may have `first` tokens less. It trains nothing. Hugging
+// Face's BERT counts past keys, and so the rows of a prefix, as positions: a prefix that peft or P-tuning v2 trained expects it, one of the
+// adapters library does not. (peft's file has the tables of all layers side by side: prompt_embeddings [l, 2 layers H], P_k and P_v of the
+// lowest layer, then of the next.)
+//   Bert<BertBase, Repeat<12, TransformerLayer<BertBase, Prefix<20>>>, PositionsFrom<20>>
+template <Index first_>
+struct PositionsFrom {
+  using sites = Sites<at::Positions>;
+  static constexpr Index first = first_;
 };
 
 // Makes of a model with Prefix<L, Mlp<B>> the model with Prefix<L> that says the same, bit for bit: `to` gets the tables of the networks, shares

@@ -63,6 +63,8 @@ TOWPATH_SITE(OutsideModel, branch, "");
 TOWPATH_SITE(Outside, branch, "");
 // rows before the words of each sequence, below the whole model: one owner
 TOWPATH_SITE(InputTokens, owner, "");
+// no module: which row of the position table a text begins at
+TOWPATH_SITE(Positions, owner, "");
 // the second stream of a ladder: beside the whole layer, and beyond everything else there
 TOWPATH_SITE(Carry, branch, "");
 // no module: these make parameters of the backbone trainable

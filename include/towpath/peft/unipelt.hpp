@@ -1,8 +1,8 @@
 #pragma once
 
 #include "towpath/nn/gate.hpp"
-#include "towpath/peft/adapter.hpp"
 #include "towpath/peft/lora.hpp"
+#include "towpath/peft/pfeiffer.hpp"
 #include "towpath/peft/prefix.hpp"
 
 namespace towpath {

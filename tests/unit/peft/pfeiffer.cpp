@@ -1,9 +1,11 @@
 // Adapters between a norm and itself, and scaled ones. (The other sites: adapter.cpp.)
-#include "../model/small.hpp"
-#include "towpath/peft/adapter.hpp"
+#include "towpath/peft/pfeiffer.hpp"
+
 #include "towpath/peft/full.hpp"
 #include "towpath/peft/lora.hpp"
 #include "towpath/peft/pathway.hpp"
+
+#include "../model/small.hpp"
 
 #include <doctest/doctest.h>
 

@@ -49,5 +49,5 @@ TEST_CASE("the rule of combination belongs to the site") {
   CHECK(all(at::Rule::branch, List<at::BesideAttention, at::BesideFfn, at::AroundAttentionNorm, at::AroundFfnNorm, at::OutsideAttention, at::OutsideFfn, at::OutsideLayer, at::OutsideModel,
                                    at::Outside>{}));
   CHECK(all(at::Rule::leaves, List<at::Biases, at::Norms, at::Weights>{}));
-  CHECK(all(at::Rule::owner, List<at::KeysValues, at::InputTokens>{}));
+  CHECK(all(at::Rule::owner, List<at::KeysValues, at::InputTokens, at::Positions>{}));
 }
