@@ -3,6 +3,6 @@
 # Within this project TOWPATH_NATIVE=OFF makes it do nothing.
 function(towpath_native target)
   if(NOT DEFINED TOWPATH_NATIVE OR TOWPATH_NATIVE)
-    target_compile_options(${target} PRIVATE -march=native)
+    target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)
   endif()
 endfunction()

@@ -49,17 +49,24 @@ inline void write_run(const std::string& path, const Run& run, const Collection&
   file.commit();
 }
 
-// The documents that a small evaluation searches: all that are judged, and the best `depth` of a first-stage run for each query with judgements.
-inline std::vector<Index> pooled(const Qrels& qrels, const Run& run, Index depth) {
+// The documents that a small evaluation searches: all that are judged, and others up to `wanted` (0: the whole collection), always the same ones (the
+// smallest hashes of their ids). Not a first stage's best: weights that tell those apart may be worse at finding anything in the whole.
+inline std::vector<Index> sampled(const Qrels& qrels, const Collection& c, Index wanted) {
+  if (wanted <= 0 || wanted >= c.documents.count()) return {};
   std::vector<Index> rows;
-  for (std::size_t q = 0; q < qrels.of.size(); ++q) {
-    for (const Judged& j : qrels.of[q]) rows.push_back(j.document);
-    if (qrels.of[q].empty() || q >= run.of.size()) continue;
-    const auto& found = run.of[q];
-    for (std::size_t i = 0; i < found.size() && static_cast<Index>(i) < depth; ++i) rows.push_back(found[i].document);
-  }
+  for (const auto& list : qrels.of)
+    for (const Judged& j : list) rows.push_back(j.document);
   std::sort(rows.begin(), rows.end());
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  std::vector<std::pair<std::uint64_t, Index>> others;
+  for (Index d = 0; d < c.documents.count(); ++d)
+    if (!std::binary_search(rows.begin(), rows.end(), d)) others.emplace_back(stream_of(c.documents.id(d)), d);
+  std::sort(others.begin(), others.end());
+  for (const auto& [_, d] : others) {
+    if (static_cast<Index>(rows.size()) >= wanted) break;
+    rows.push_back(d);
+  }
+  std::sort(rows.begin(), rows.end());
   return rows;
 }
 

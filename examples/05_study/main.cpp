@@ -133,7 +133,7 @@ int run(int argc, char** argv) {
   options.add("--stage", s.stage, "retrieval (bi-encoder) or reranking (cross-encoder on the first-stage run)").one_of({"retrieval", "reranking"});
   options.add("--model", s.model, "a Hugging Face BERT directory");
   options.add("--collection", s.collection, "an MS MARCO (tsv) or BEIR (jsonl) directory");
-  options.add("--first-stage", s.first_stage, "runs/NAME.SPLIT.trec of the collection: what is re-ranked, where hard negatives come from, what dev is searched among");
+  options.add("--first-stage", s.first_stage, "runs/NAME.SPLIT.trec of the collection: what is re-ranked, and where hard negatives come from");
   options.add("--methods", methods, "which, with commas between");
   options.add("--budgets", budgets, "sizes in per cent of the backbone: 0.5, 6.7");
   options.add("--seeds", seeds, "runs of each setting").positive();
@@ -148,7 +148,8 @@ int run(int argc, char** argv) {
   options.add("--negatives", s.negatives, "hard negatives per query, from the first stage").not_negative();
   options.add("--query-length", s.query_length, "tokens").between(3, 512);
   options.add("--passage-length", s.passage_length, "tokens").between(3, 512);
-  options.add("--pool", s.pool, "dev: documents per query that are searched or re-ranked, from the first-stage run").positive();
+  options.add("--dev-documents", s.dev_documents, "retrieval: dev searches the judged documents and a fixed sample of others, so many in all (0: the whole collection)").not_negative();
+  options.add("--pool", s.pool, "re-ranking: candidates per query on dev, from the first-stage run").positive();
   options.add("--depth", s.depth, "test: results, or candidates that are re-ranked, per query").positive();
   options.add("--temperature", s.temperature, "of InfoNCE").positive();
   options.add("--warmup", s.warmup, "share of the steps").between(0.0, 1.0);

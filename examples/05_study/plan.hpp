@@ -56,10 +56,10 @@ inline std::vector<double> numbers_of(const std::vector<std::string>& words) {
 // Families of modules differ by orders of magnitude, so each has a grid of its own; for runs of a hundred steps or a few hundred.
 inline std::vector<double> usual_rates(const std::string& method) {
   if (method == "none") return {0};
-  if (method == "full") return {6e-5, 2e-4, 6e-4};
-  if (method == "bitfit") return {3e-3, 1e-2, 3e-2};
-  if (method == "prefix") return {5e-3, 2e-2, 6e-2};
-  return {1e-3, 3e-3, 1e-2};
+  if (method == "full") return {2e-5, 6e-5, 2e-4};
+  if (method == "bitfit") return {1e-3, 3e-3, 1e-2};
+  if (method == "prefix") return {5e-3, 2e-2, 8e-2};
+  return {3e-4, 1e-3, 3e-3};
 }
 
 inline std::string name(const Task& t) {
@@ -168,7 +168,7 @@ struct Plan {
 inline Json to_json(const Setting& s) {
   return {{"stage", s.stage}, {"model", s.model}, {"collection", s.collection}, {"train_queries", s.train_queries}, {"dev_queries", s.dev_queries}, {"test_queries", s.test_queries},
           {"epochs", s.epochs}, {"evaluations", s.evaluations}, {"batch", s.batch}, {"negatives", s.negatives}, {"query_length", s.query_length}, {"passage_length", s.passage_length},
-          {"pool", s.pool}, {"depth", s.depth}, {"temperature", s.temperature}, {"warmup", s.warmup}, {"clip", s.clip}, {"decay", s.decay}, {"weights", s.weights}, {"first_stage", s.first_stage}};
+          {"dev_documents", s.dev_documents}, {"pool", s.pool}, {"depth", s.depth}, {"temperature", s.temperature}, {"warmup", s.warmup}, {"clip", s.clip}, {"decay", s.decay}, {"weights", s.weights}, {"first_stage", s.first_stage}};
 }
 // A folder holds one study: what its runs have in common is written there once, and must be the same when it goes on.
 inline void agree(const std::string& out, const Setting& s) {

@@ -332,8 +332,8 @@ void write_report(const Plan& plan) {
   }
   d.paragraph("Backbone " + s.model.substr(s.model.find_last_of('/') + 1) + ". " + std::to_string(s.train_queries) + " training queries an epoch (0: all), " + std::to_string(s.epochs) +
               " epoch(s), batches of " + std::to_string(s.batch) + ", " + std::to_string(s.negatives) + " hard negative(s) per query, query / passage length " + std::to_string(s.query_length) + " / " +
-              std::to_string(s.passage_length) + " tokens, " + std::to_string(plan.seeds) + " seeds, dev on " + std::to_string(s.dev_queries) + " queries over a pool of " + std::to_string(s.pool) +
-              " first-stage documents each and everything judged; test on " + std::to_string(queries) + " queries. The learning rate of each line is the best on dev of a short grid with seed 1; all else is equal.");
+              std::to_string(s.passage_length) + " tokens, " + std::to_string(plan.seeds) + " seeds, dev on " + std::to_string(s.dev_queries) + " queries over " + (s.stage == "reranking" ? "the best " + std::to_string(s.pool) + " of the first stage each" : s.dev_documents == 0 ? std::string("all documents") : std::to_string(s.dev_documents) + " documents (the judged ones, and a sample of the others)") +
+              "; test on " + std::to_string(queries) + " queries. The learning rate of each line is the best on dev of a short grid with seed 1; all else is equal.");
   for (const Row& r : rows)
     if (r.diverged > 0) d.paragraph("Of " + r.line.name() + " " + std::to_string(r.diverged) + " of " + std::to_string(plan.seeds) + " seeds diverged: their loss stopped being a number. It is judged by the others.");
   if (missing > 0) d.paragraph("NOT COMPLETE: " + std::to_string(missing) + " runs are missing; what follows is of those that are there.");

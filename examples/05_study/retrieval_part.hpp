@@ -5,7 +5,7 @@
 
 namespace study {
 
-// Retrieval: a bi-encoder with InfoNCE over in-batch and hard negatives; dev searches a pool of documents, test all of them.
+// Retrieval: a bi-encoder with InfoNCE over in-batch and hard negatives; dev searches a sample of the documents, test all of them.
 template <class Encoder>
 class Retrieving {
 public:
@@ -27,10 +27,7 @@ public:
   InfoNce loss() const { return {.temperature = setting_.temperature}; }
 
   double dev(const Model& model, Env& env) {
-    if (!dev_) {
-      const Run first = data_.dev_run.empty() ? Run{} : data_.c.run(data_.dev_run);
-      dev_.emplace(data_.c, words_, options(data_.dev_run.empty() ? std::vector<Index>{} : program::pooled(data_.dev, first, setting_.pool)));
-    }
+    if (!dev_) dev_.emplace(data_.c, words_, options(program::sampled(data_.dev, data_.c, setting_.dev_documents)));
     dev_->index(model, env);
     return dev_->evaluate(dev_->search(model, env, data_.dev), data_.dev, measures()).mean(measures()[0]);
   }

@@ -22,7 +22,8 @@ struct Setting {
   Index epochs = 1, evaluations = 8;                                // dev metrics in the course of a run
   Index batch = 16, negatives = 1;                                  // retrieval: hard ones per query; re-ranking: the rest of a group
   Index query_length = 32, passage_length = 128;
-  Index pool = 20;                                                  // dev: documents that are searched, or re-ranked, per query
+  Index dev_documents = 3000;                                       // retrieval, dev: documents that are searched (0: all)
+  Index pool = 20;                                                  // re-ranking, dev: candidates per query
   Index depth = 100;                                                // test: results, or candidates re-ranked, per query
   double temperature = 0.05, warmup = 0.1, clip = 1, decay = 0.01;
   Index threads = 1;

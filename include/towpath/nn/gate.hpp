@@ -16,19 +16,19 @@ namespace functions {
 struct Sigmoid {
   static constexpr std::string_view name = "sigmoid";
   template <class T>
-  static T value(const T& x) {
+  TOWPATH_BOTH static T value(const T& x) {
     using std::exp;
     return T(1) / (T(1) + exp(-x));
   }
   template <class T>
-  static T slope(const T& x) {
+  TOWPATH_BOTH static T slope(const T& x) {
     const T s = value(x);
     return s * (T(1) - s);
   }
 };
 struct One {
   template <class T>
-  static T value(const T&) {
+  TOWPATH_BOTH static T value(const T&) {
     return T(1);
   }
 };

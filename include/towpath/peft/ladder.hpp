@@ -50,12 +50,12 @@ namespace detail {
 // μ = 1 / (1 + e^(-a / T)), T = 0.1
 struct LadderGate {
   template <class T>
-  static T value(const T& x) {
+  TOWPATH_BOTH static T value(const T& x) {
     using std::exp;
     return T(1) / (T(1) + exp(x * functions::number<T>(-10)));
   }
   template <class T>
-  static T slope(const T& x) {
+  TOWPATH_BOTH static T slope(const T& x) {
     const T m = value(x);
     return functions::number<T>(10) * m * (T(1) - m);
   }

@@ -20,6 +20,7 @@ namespace towpath::cuda {
 // What went wrong on the device, as a sentence. Kernels run after the call that started them has returned, so an error may be that of an earlier one.
 inline void require(cudaError_t e, const char* what) {
   if (e == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // said once, not again by the next kernel
   if (e == cudaErrorMemoryAllocation) fail(std::string("the GPU has no memory left: ") + what, cudaGetErrorString(e), "Use smaller batches, shorter texts or Cuda<bf16>");
   fail(std::string("the GPU refused: ") + what, cudaGetErrorString(e), "compute-sanitizer names the kernel");
 }
@@ -34,7 +35,7 @@ struct Device {
     return p;
   }
   static void release(void* p, std::size_t) { static_cast<void>(cudaFree(p)); }
-  static void clear(void* p, std::size_t bytes) { require(cudaMemsetAsync(p, 0, bytes), "to clear memory"); }
+  static void clear(void* p, std::size_t bytes) { require(cudaMemsetAsync(p, 0, bytes, cudaStreamLegacy), "to clear memory"); }
   static void copy(void* to, const void* from, std::size_t bytes) { require(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "to copy memory"); }
 };
 

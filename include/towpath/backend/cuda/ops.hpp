@@ -11,7 +11,9 @@
 #include "towpath/tensor/tensor.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -32,9 +34,13 @@ public:
   const T* operator()(const std::vector<T>& list, const Upload& upload) {
     const auto* bytes = reinterpret_cast<const std::byte*>(list.data());
     const std::size_t size = list.size() * sizeof(T);
-    for (const Entry& e : entries_)
-      if (e.bytes.size() == size && std::equal(e.bytes.begin(), e.bytes.end(), bytes)) return static_cast<const T*>(e.there.data());
-    Entry& e = entries_[next_++ % most];
+    for (Entry& e : entries_)
+      if (e.used && e.bytes.size() == size && std::equal(e.bytes.begin(), e.bytes.end(), bytes)) {
+        e.used = ++uses_;
+        return static_cast<const T*>(e.there.data());
+      }
+    Entry& e = *std::min_element(std::begin(entries_), std::end(entries_), [](const Entry& a, const Entry& b) { return a.used < b.used; });
+    e.used = ++uses_;
     e.there = upload(list.data(), size);
     e.bytes.assign(bytes, bytes + size);
     return static_cast<const T*>(e.there.data());
@@ -45,9 +51,10 @@ private:
   struct Entry {
     std::vector<std::byte> bytes;
     Buffer<Space> there;
+    std::uint64_t used = 0;  // when last; the one that is longest ago makes room
   };
   Entry entries_[most];
-  std::size_t next_ = 0;
+  std::uint64_t uses_ = 0;
 };
 
 template <class T, class Space>
@@ -346,7 +353,7 @@ private:
 
   template <class Env, class Term>
   static void sum_down(Env& env, Index rows, const Term& term, W g) {
-    constexpr Index high = 64;
+    const Index high = std::max<Index>(64, (rows + 127) / 128);
     const auto parts = env.template take<Env>((rows + high - 1) / high, g.columns);
     if (parts.size() == 0) return;
     const Matrix<T> to{W(const_cast<T*>(parts.data()), parts.rows(), parts.columns())};

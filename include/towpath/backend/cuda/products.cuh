@@ -8,6 +8,7 @@
 
 #include "towpath/backend/finish.hpp"
 
+#include <array>
 #include <cublasLt.h>
 #include <map>
 #include <memory>
@@ -22,7 +23,7 @@ inline void require(cublasStatus_t s, const char* what) {
 }
 
 // The queue of Cuda<T>: kernels on a stream, and products. Matrices are float or double; `rounds`: frozen weights are held in bf16, and what they
-// are multiplied by is rounded to it; sums are in float all the same, never in TF32.
+// are multiplied by is rounded to it, and so is what is multiplied by a weight that trains; sums are in float all the same. Else nothing is rounded, not to TF32 either.
 template <class T, bool rounds_ = false>
 class Queue : public Stream {
   static_assert(std::is_same_v<T, float> || (std::is_same_v<T, double> && !rounds_), "[towpath] Cuda<T>: T is float, double or bf16");
@@ -48,13 +49,15 @@ public:
     if (y.rows == 0 || y.columns == 0) return {};
     const Index inner = turn == Turn::left ? a.rows : a.columns;
     if (inner == 0) {
-      if (keep == 0) each(y.rows, y.columns, Scale<T>{T(0), y});
+      if (keep == 0) each(y.rows, y.columns, Fill<T>{T(0), y});
       return finish;
     }
     // cuBLASLt counts down columns, so a matrix here is its transpose there: yᵀ = bᵀ-or-b aᵀ-or-a
     const bool half = rounds && factor.forms;
+    // an epilogue wants its bias aligned; what is not is left to the kernel
+    const bool bias = !finish.bias.empty() && alignment_of(finish.bias.data) >= 16;
     Problem p{half, turn != Turn::right ? CUBLAS_OP_N : CUBLAS_OP_T, turn == Turn::left ? CUBLAS_OP_T : CUBLAS_OP_N, y.columns, y.rows, inner,
-              half ? b.columns : b.stride, half ? a.columns : a.stride, y.stride, y.stride, !finish.bias.empty()};
+              half ? b.columns : b.stride, half ? a.columns : a.stride, y.stride, y.stride, bias};
     const void *left = b.data, *right = a.data;
     Buffer<Device> rounded;
     if constexpr (rounds) {
@@ -71,16 +74,23 @@ public:
       sum = finish.plus.data, beta = T(1);
       p.ldc = finish.plus.stride;
     }
-    Plan& plan = plan_of(p);
-    if (p.bias) {
-      const void* bias = finish.bias.data;
-      require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), "a bias");
+    p.alignments = {alignment_of(left), alignment_of(right), alignment_of(sum), alignment_of(y.data)};
+    const void* there = finish.bias.data;
+    Plan* found = plan_of(p, there);
+    if (!found && p.bias) {
+      p.bias = false;
+      found = plan_of(p, nullptr);
     }
+    if (!found)
+      fail("cuBLASLt has no algorithm for a product of " + std::to_string(p.n) + " x " + std::to_string(p.k) + " by " + std::to_string(p.k) + " x " + std::to_string(p.m));
+    Plan& plan = *found;
+    if (p.bias) require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &there, sizeof there), "a bias");
     const T one = 1;
     require(cublasLtMatmul(handle_, plan.operation, &one, left, plan.left, right, plan.right, &beta, sum, plan.sum, y.data, plan.result, &plan.algorithm, room_.data(),
                            workspace, this->get()),
             "a product");
-    finish.bias = {}, finish.plus = {};
+    if (p.bias) finish.bias = {};
+    finish.plus = {};
     return finish;
   }
 
@@ -90,8 +100,9 @@ private:
     cublasOperation_t left, right;
     Index m, n, k, lda, ldb, ldc, ldd;
     bool bias;
+    std::array<std::uint32_t, 4> alignments{};  // of left, right, sum and result
 
-    auto key() const { return std::tuple(half, left, right, m, n, k, lda, ldb, ldc, ldd, bias); }
+    auto key() const { return std::tuple(half, left, right, m, n, k, lda, ldb, ldc, ldd, bias, alignments); }
     bool operator<(const Problem& o) const { return key() < o.key(); }
   };
   struct Plan {
@@ -109,18 +120,24 @@ private:
   void round(BasicView<const T, Device> x, void* to) {
     each(x.rows, x.columns, Rounded<T>{x, BasicView<bf16, Device>(static_cast<bf16*>(to), x.rows, x.columns)});
   }
-  // How a product of these extents is done: asked for once.
-  Plan& plan_of(const Problem& p) {
-    if (const auto it = plans_.find(p); it != plans_.end()) return it->second;
+  // What an address is a multiple of, 256 at most: blocks of rows and columns begin anywhere.
+  static std::uint32_t alignment_of(const void* p) {
+    const auto at = reinterpret_cast<std::uintptr_t>(p) & 255;
+    return at == 0 ? 256 : static_cast<std::uint32_t>(at & (~at + 1));
+  }
+  // How a product of these extents and alignments is done: asked for once; null if there is no way.
+  Plan* plan_of(const Problem& p, const void* bias) {
+    if (const auto it = plans_.find(p); it != plans_.end()) return it->second.operation ? &it->second : nullptr;
     constexpr bool wide = std::is_same_v<T, double>;
     const cudaDataType_t held = wide ? CUDA_R_64F : CUDA_R_32F, multiplied = p.half ? CUDA_R_16BF : held;
     Plan plan;
-    require(cublasLtMatmulDescCreate(&plan.operation, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, held), "to describe a product");
+    require(cublasLtMatmulDescCreate(&plan.operation, wide ? CUBLAS_COMPUTE_64F : rounds ? CUBLAS_COMPUTE_32F_FAST_16BF : CUBLAS_COMPUTE_32F, held), "to describe a product");
     require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, &p.left, sizeof p.left), "to turn a matrix");
     require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, &p.right, sizeof p.right), "to turn a matrix");
     if (p.bias) {
       const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
       require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue), "a bias");
+      require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias), "a bias");
     }
     const auto layout = [](cublasLtMatrixLayout_t& to, cudaDataType_t type, Index rows, Index columns, Index stride) {
       require(cublasLtMatrixLayoutCreate(&to, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), stride), "to describe a matrix");
@@ -135,15 +152,20 @@ private:
     // no sums by several blocks through atomics: the same bits each time
     const std::uint32_t in_order = CUBLASLT_REDUCTION_SCHEME_MASK & ~static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_INPLACE);
     require(cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &in_order, sizeof in_order), "to look for an algorithm");
+    const cublasLtMatmulPreferenceAttributes_t alignments[] = {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                                                               CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
+    for (std::size_t i = 0; i < 4; ++i)
+      require(cublasLtMatmulPreferenceSetAttribute(wish, alignments[i], &p.alignments[i], sizeof p.alignments[i]), "to look for an algorithm");
     cublasLtMatmulHeuristicResult_t found{};
     int count = 0;
     const cublasStatus_t s = cublasLtMatmulAlgoGetHeuristic(handle_, plan.operation, plan.left, plan.right, plan.sum, plan.result, wish, 1, &found, &count);
     cublasLtMatmulPreferenceDestroy(wish);
-    if (s != CUBLAS_STATUS_SUCCESS || count == 0)
-      fail("cuBLASLt has no algorithm for a product of " + std::to_string(p.n) + " x " + std::to_string(p.k) + " by " + std::to_string(p.k) + " x " + std::to_string(p.m),
-           cublasLtGetStatusString(s));
+    if (s != CUBLAS_STATUS_SUCCESS || count == 0) {
+      plan.drop();
+      return plans_.emplace(p, Plan{}), nullptr;
+    }
     plan.algorithm = found.algo;
-    return plans_.emplace(p, plan).first->second;
+    return &plans_.emplace(p, plan).first->second;
   }
 
   static constexpr std::size_t workspace = std::size_t{32} << 20;

@@ -97,6 +97,12 @@ struct Scale {
   TOWPATH_BOTH void operator()(Index t, Index j) const { y(t, j) *= s; }
 };
 template <class T>
+struct Fill {
+  T s;
+  Matrix<T> y;
+  TOWPATH_BOTH void operator()(Index t, Index j) const { y(t, j) = s; }
+};
+template <class T>
 struct Copy {
   Matrix<const T> x;
   Matrix<T> y;
