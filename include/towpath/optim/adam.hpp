@@ -40,11 +40,14 @@ public:
     each_tensor<Net>(grads, {&g_, add});
     each_tensor<Net>(first_, {&m_, add});
     each_tensor<Net>(second_, {&v_, add});
-    if constexpr (op::all_at_once<Env>) return update_all(env, schedule, gradient_scale);
-    for (std::size_t i = 0; i < weights_.size(); ++i) {
-      Adam rule = rules_[i];
-      rule.rate *= schedule;
-      op::adam_step<Env>(env, rule, steps_, gradient_scale, *g_[i], *m_[i], *v_[i], *weights_[i]);
+    if constexpr (op::all_at_once<Env>) {
+      update_all(env, schedule, gradient_scale);
+    } else {
+      for (std::size_t i = 0; i < weights_.size(); ++i) {
+        Adam rule = rules_[i];
+        rule.rate *= schedule;
+        op::adam_step<Env>(env, rule, steps_, gradient_scale, *g_[i], *m_[i], *v_[i], *weights_[i]);
+      }
     }
   }
   // For a model that knows its environment.
