@@ -427,7 +427,7 @@ void write_report(const Plan& plan) {
   }
   d.table({"method", "deviation over seeds, test", "deviation over seeds, dev", "variation of the gradient norm", "loss spikes per 1000 steps", "steps to 95 % of full's best dev"}, table);
   d.paragraph("Deviations are those of " + std::string(primary) + " between seeds. Variation: standard deviation of a run's gradient norm over its mean. A spike is a step whose loss lies six robust deviations above the median of the fifty before it. "
-              "Steps are counted at evaluations, so to a " + std::to_string(s.evaluations) + "th of a run.");
+              "Steps are counted at evaluations, of which a run has " + std::to_string(s.evaluations) + ".");
 
   // --- the reason
   bool analysed = false;
