@@ -98,7 +98,7 @@ void analyse(const Task& t, Stage& stage, typename Stage::Model& model, Env& env
   train(model, env, adam, sampler, loss, LoopOptions{.epochs = s.epochs, .evaluate_every = std::max<Index>(1, steps / s.evaluations), .warmup = s.warmup, .clip = s.clip, .ahead = 0},
         [&](const TrainState& state) { return look(static_cast<Index>(state.losses.size())); });
 
-  const Sharpness bend = sharpness(model, gradients, {.iterations = 40, .tolerance = 1e-2});
+  const Sharpness bend = sharpness(model, gradients, {.iterations = 100, .tolerance = 1e-3});
   const LossSurface around = loss_surface(model, [&](const Model& m) {
     typename Model::template Saved<Learn<false>> room;
     return loss(m.forward(env, batch, room)).value;
