@@ -77,6 +77,14 @@
 using namespace towpath;
 
 namespace {
+struct Result {
+  std::string query, document;
+  double score;
+};
+struct Judgement {
+  std::string query, document;
+  Index grade;
+};
 
 const std::string folder = TOWPATH_TESTS_DIR "/unit/metric/trec_eval";
 std::string text_of(const std::string& path) {
@@ -171,14 +179,6 @@ TEST_CASE("version 9 goes up where version 10 rounds") {
 }
 
 TEST_CASE("which queries count, and which version stops") {
-  struct Result {
-    std::string query, document;
-    double score;
-  };
-  struct Judgement {
-    std::string query, document;
-    Index grade;
-  };
   const std::vector<Judgement> qrels = {{"2", "a", 1}, {"10", "a", 1}, {"10", "b", 1}, {"3", "a", 1}};
   const std::vector<Result> run = {{"3", "a", 1}, {"2", "b", 2}, {"2", "a", 1000.0}, {"2", "c", 1000.000001}, {"4", "a", 1}};
   const auto measures = named({"num_q", "num_rel", "recip_rank", "gm_map"});
@@ -212,14 +212,6 @@ TEST_CASE("which queries count, and which version stops") {
 
 // What trec_eval 9 prints for the judgements and the run that come with it, -q -c -m set, which goes by counts alone: test/out.test.aqc.
 TEST_CASE("a query that the run lacks, as trec_eval's own test has it") {
-  struct Result {
-    std::string query, document;
-    double score;
-  };
-  struct Judgement {
-    std::string query, document;
-    Index grade;
-  };
   std::vector<Judgement> qrels;
   std::vector<Result> run;
   const auto query = [&](const char* id, int relevant, int found, int returned) {
