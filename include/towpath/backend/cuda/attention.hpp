@@ -17,6 +17,28 @@ struct Piece {
   std::int32_t sequence, tile;
 };
 
+namespace detail {
+// put(i, j, Σ_x a(i, x) b(x, j)) for i < m, j < n, each of us four by four at a time.
+template <class T, class Group, class A, class B, class Put>
+TOWPATH_BOTH void multiply(const Group& us, Index m, Index n, Index k, const A& a, const B& b, const Put& put) {
+  const Index down = (m + 3) / 4, across = (n + 3) / 4;
+  for (Index block = us.lane(); block < down * across; block += us.count()) {
+    const Index i0 = block / across * 4, j0 = block % across * 4;
+    T c[4][4] = {};
+    for (Index x = 0; x < k; ++x) {
+      T left[4], right[4];
+      for (int u = 0; u < 4; ++u) left[u] = i0 + u < m ? a(i0 + u, x) : T(0);
+      for (int w = 0; w < 4; ++w) right[w] = j0 + w < n ? b(x, j0 + w) : T(0);
+      for (int u = 0; u < 4; ++u)
+        for (int w = 0; w < 4; ++w) c[u][w] += left[u] * right[w];
+    }
+    for (int u = 0; u < 4; ++u)
+      for (int w = 0; w < 4; ++w)
+        if (i0 + u < m && j0 + w < n) put(i0 + u, j0 + w, c[u][w]);
+  }
+}
+}  // namespace detail
+
 template <class T>
 struct Heads {
   static constexpr Index tall = 32, wide = 32;  // queries and keys of a tile
@@ -51,30 +73,14 @@ struct Heads {
       to[e / width * (width + 1) + e % width] = key < before.rows ? before(key, c) : own(offsets[s] + key - before.rows, c);
     }
   }
+  // put(i, j, row i of a · row j of b), both loaded as above
+  template <class Group, class Put>
+  TOWPATH_BOTH void dots(const Group& us, Index m, Index n, const T* a, const T* b, const Put& put) const {
+    const Index ld = width + 1;
+    detail::multiply<T>(us, m, n, width, [&](Index i, Index x) { return a[i * ld + x]; }, [&](Index x, Index j) { return b[j * ld + x]; }, put);
+  }
   static Index room(Index width, Index tiles, Index squares, Index rows) { return tiles * tall * (width + 1) + squares * tall * (wide + 1) + rows * tall; }
 };
-
-namespace detail {
-// put(i, j, Σ_x a(i, x) b(x, j)) for i < m, j < n, each of us four by four at a time.
-template <class T, class Group, class A, class B, class Put>
-TOWPATH_BOTH void multiply(const Group& us, Index m, Index n, Index k, const A& a, const B& b, const Put& put) {
-  const Index down = (m + 3) / 4, across = (n + 3) / 4;
-  for (Index block = us.lane(); block < down * across; block += us.count()) {
-    const Index i0 = block / across * 4, j0 = block % across * 4;
-    T c[4][4] = {};
-    for (Index x = 0; x < k; ++x) {
-      T left[4], right[4];
-      for (int u = 0; u < 4; ++u) left[u] = i0 + u < m ? a(i0 + u, x) : T(0);
-      for (int w = 0; w < 4; ++w) right[w] = j0 + w < n ? b(x, j0 + w) : T(0);
-      for (int u = 0; u < 4; ++u)
-        for (int w = 0; w < 4; ++w) c[u][w] += left[u] * right[w];
-    }
-    for (int u = 0; u < 4; ++u)
-      for (int w = 0; w < 4; ++w)
-        if (i0 + u < m && j0 + w < n) put(i0 + u, j0 + w, c[u][w]);
-  }
-}
-}  // namespace detail
 
 template <class T>
 struct Attention : Heads<T> {
@@ -105,8 +111,7 @@ struct Attention : Heads<T> {
       this->load_keys(us, this->pk, this->k, s, j0, w, head, ks);
       this->load_keys(us, this->pv, this->v, s, j0, w, head, vs);
       us.sync();
-      detail::multiply<T>(us, m, w, d, [&](Index i, Index x) { return qs[i * ld + x]; }, [&](Index x, Index j) { return ks[j * ld + x]; },
-                          [&](Index i, Index j, T dot) { p[i * ls + j] = dot * scale; });
+      this->dots(us, m, w, qs, ks, [&](Index i, Index j, T dot) { p[i * ls + j] = dot * scale; });
       us.sync();
       for (Index i = us.lane(); i < m; i += us.count()) {
         T highest = top[i], total = 0;
@@ -163,10 +168,8 @@ struct AttentionQueries : Heads<T> {
         this->load_keys(us, this->pk, this->k, s, j0, w, head, ks);
         this->load_keys(us, this->pv, this->v, s, j0, w, head, vs);
         us.sync();
-        detail::multiply<T>(us, m, w, d, [&](Index i, Index x) { return qs[i * ld + x]; }, [&](Index x, Index j) { return ks[j * ld + x]; },
-                            [&](Index i, Index j, T dot) { p[i * ls + j] = exp(dot * scale - level[i]); });
-        detail::multiply<T>(us, m, w, d, [&](Index i, Index x) { return dys[i * ld + x]; }, [&](Index x, Index j) { return vs[j * ld + x]; },
-                            [&](Index i, Index j, T dot) { dp[i * ls + j] = dot * this->dropped(s, head, i0 + i, j0 + j); });
+        this->dots(us, m, w, qs, ks, [&](Index i, Index j, T dot) { p[i * ls + j] = exp(dot * scale - level[i]); });
+        this->dots(us, m, w, dys, vs, [&](Index i, Index j, T dot) { dp[i * ls + j] = dot * this->dropped(s, head, i0 + i, j0 + j); });
         us.sync();
         if (sweep == 0) {
           for (Index i = us.lane(); i < m; i += us.count())
@@ -213,16 +216,14 @@ struct AttentionKeys : Heads<T> {
       this->load_rows(us, dy, row, m, head, dys);
       for (Index i = us.lane(); i < m; i += us.count()) level[i] = saved[head * this->q.rows + row + i], mean[i] = means[head * this->q.rows + row + i];
       us.sync();
-      detail::multiply<T>(us, m, w, d, [&](Index i, Index x) { return qs[i * ld + x]; }, [&](Index x, Index j) { return ks[j * ld + x]; },
-                          [&](Index i, Index j, T dot) { p[i * ls + j] = exp(dot * scale - level[i]); });
+      this->dots(us, m, w, qs, ks, [&](Index i, Index j, T dot) { p[i * ls + j] = exp(dot * scale - level[i]); });
       us.sync();
       // the same blocks of four by four as above are each thread's own, so p may be changed where it is read
-      detail::multiply<T>(us, m, w, d, [&](Index i, Index x) { return dys[i * ld + x]; }, [&](Index x, Index j) { return vs[j * ld + x]; },
-                          [&](Index i, Index j, T dot) {
-                            const T kept = this->dropped(s, head, i0 + i, j0 + j), probability = p[i * ls + j];
-                            ds[i * ls + j] = probability * (dot * kept - mean[i]) * scale;
-                            p[i * ls + j] = probability * kept;
-                          });
+      this->dots(us, m, w, dys, vs, [&](Index i, Index j, T dot) {
+        const T kept = this->dropped(s, head, i0 + i, j0 + j), probability = p[i * ls + j];
+        ds[i * ls + j] = probability * (dot * kept - mean[i]) * scale;
+        p[i * ls + j] = probability * kept;
+      });
       us.sync();
       detail::multiply<T>(us, w, d, m, [&](Index j, Index i) { return p[i * ls + j]; }, [&](Index i, Index x) { return dys[i * ld + x]; },
                           [&](Index j, Index x, T dot) { sum_v[j * ld + x] += dot; });
