@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="g++ cmake make pkg-config libeigen3-dev libxsimd-dev libxtensor-dev doctest-dev libbenchmark-dev rapidjson-dev
-          libutf8proc-dev zlib1g-dev libcli11-dev libhnswlib-dev"
+          libutf8proc-dev zlib1g-dev libcli11-dev libhnswlib-dev libopenmpi-dev openmpi-bin"
 
 install_missing() {
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

@@ -16,9 +16,12 @@ __asm__(
     "towpath_world_begin:\n.incbin \"" TOWPATH_WORLD "/model.safetensors\"\ntowpath_world_end:\n.previous\n");
 extern "C" const char towpath_world_begin[], towpath_world_end[];
 
-std::string program::embedded_world() {
+std::string program::embedded_world_folder() {
   const char* temporary = std::getenv("TMPDIR");
-  const std::string folder = std::string(temporary && *temporary ? temporary : "/tmp") + "/towpath-world-" + std::to_string(::getuid());
+  return std::string(temporary && *temporary ? temporary : "/tmp") + "/towpath-world-" + std::to_string(::getuid());
+}
+std::string program::embedded_world() {
+  const std::string folder = embedded_world_folder();
   make_folder(folder + "/qrels");
   const world::Generator generator;
   world::write_collection(folder, generator.collection());

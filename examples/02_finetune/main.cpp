@@ -56,6 +56,7 @@ static int run(int argc, char** argv) {
   options.add("--seed", task.seed, "of initial values, order and dropout");
   options.add("--weights", task.weights, "frozen weights in f32 or bf16: half the memory and, where the machine multiplies bf16, several times the speed").one_of({"f32", "bf16"});
   options.add("--threads", task.threads, "0: all cores; results do not depend on it");
+  options.add("--team", task.team, "processes that train one model together, each with its share of a step's batches: mpi under mpirun -np N (with --threads), or none").one_of(program::teams);
   options.add("--cache-frozen", task.cache, "with lora-top: compute what comes out of the frozen layers once per text: in memory, in a file of this name, or off");
   options.add("--save", task.save, "a folder for adapter.safetensors and the state of training");
   options.add("--resume", task.resume, "go on with the run that --save FOLDER began (repeat its options)");
@@ -77,9 +78,13 @@ static int run(int argc, char** argv) {
     std::fprintf(stderr, "--model and --collection go together: give both, or neither for the embedded world\n");
     return 2;
   }
+  const auto team = program::team_of(task.team, argc, argv);
+  task.members = team.get();
   const Stopwatch watch;
   if (task.model.empty()) {
-    task.model = task.collection = program::embedded_world();
+    if (task.first()) program::embedded_world();
+    if (team) team->shared(0);  // it is there
+    task.model = task.collection = program::embedded_world_folder();
     if (!options.given("--budget")) task.budget = "6.7";
     if (!options.given("--epochs")) task.epochs = 8;  // of 25 steps each
   }
@@ -87,6 +92,7 @@ static int run(int argc, char** argv) {
 
   Report r;
   methods::with_shape_of(task.model, [&]<class Shape>(Shape) { r = finetune::tune_shape<Shape>(task); });
+  if (!task.first()) return 0;
   std::printf("\n%s%s on %s, split %s\n\n", task.method.c_str(), plain ? "" : (" at " + task.budget + " %").c_str(), task.collection.c_str(), task.split.c_str());
   std::printf("  %-12s %10s %10s %10s\n", "", "zero-shot", r.tuned.empty() ? "" : "tuned", r.tuned.empty() ? "" : "gain");
   for (std::size_t i = 0; i < r.measures.size(); ++i) {

@@ -20,7 +20,7 @@ Report tune(const Task& task, double usual_rate) {
   using Env = Cpu<float, FloatOrBf16>;
   using Model = typename Arch::template On<Env>;
   constexpr Count count = parameters<Arch>();
-  std::FILE* const out = task.quiet ? nullptr : stderr;
+  std::FILE* const out = task.quiet || !task.first() ? nullptr : stderr;
 
   Env env({.threads = task.threads, .seed = task.seed, .dropout = task.dropout, .bf16 = task.weights == "bf16"});
   Model model(env);
@@ -52,16 +52,18 @@ Report tune(const Task& task, double usual_rate) {
   for (const Measure& m : measures) r.measures.push_back(m.name());
   r.total = count.total;
   r.trained = count.trainable;
-  const Stopwatch watch;
-  retrieval.index(model, env);
-  const Run untuned = retrieval.search(model, env, test);
-  r.zero_shot = means(untuned, test);
-  r.encode_seconds = watch.seconds();
-  r.encode_tokens = retrieval.tally().tokens;
-  r.truncated = retrieval.tally().truncated;
-  if (out && r.truncated)
-    std::fprintf(out, "note: %td texts were longer than %td (queries) or %td (documents) tokens and were cut\n", r.truncated, query_length, passage_length);
-  if (!Model::trains && !task.run.empty()) write_run(task.run, untuned, c);
+  if (task.first()) {  // the other members only train
+    const Stopwatch watch;
+    retrieval.index(model, env);
+    const Run untuned = retrieval.search(model, env, test);
+    r.zero_shot = means(untuned, test);
+    r.encode_seconds = watch.seconds();
+    r.encode_tokens = retrieval.tally().tokens;
+    r.truncated = retrieval.tally().truncated;
+    if (out && r.truncated)
+      std::fprintf(out, "note: %td texts were longer than %td (queries) or %td (documents) tokens and were cut\n", r.truncated, query_length, passage_length);
+    if (!Model::trains && !task.run.empty()) write_run(task.run, untuned, c);
+  }
   if constexpr (Model::trains) {
     auto split = train_and_dev(c);
     if (task.train_queries > 0) keep_some(split.first, c, task.train_queries);
@@ -76,7 +78,7 @@ Report tune(const Task& task, double usual_rate) {
     const double rate = r.rate = task.rate > 0 ? task.rate : usual_rate;
     AdamW<Model> adam(model, Adam{.rate = rate, .decay = task.decay});
     const std::string folder = task.resume.empty() ? task.save : task.resume;
-    LoopOptions loop{.epochs = task.epochs, .accumulate = task.accumulate, .warmup = task.warmup, .clip = task.clip, .resume = !task.resume.empty(), .stop_after = task.stop_after, .progress = out};
+    LoopOptions loop{.epochs = task.epochs, .accumulate = task.accumulate, .warmup = task.warmup, .clip = task.clip, .resume = !task.resume.empty(), .stop_after = task.stop_after, .progress = out, .team = task.members};
     if (!folder.empty()) loop.state = folder + "/state.safetensors";
     char numbers[320];
     std::snprintf(numbers, sizeof numbers, " queries %td epochs %td batch %td x %td negatives %td lr %g temperature %g dropout %g seed %llu lengths %td %td", sampler.count(), task.epochs, task.batch, task.accumulate, sampling.negatives, rate,
@@ -85,10 +87,11 @@ Report tune(const Task& task, double usual_rate) {
     if (task.batch_tokens > 0) loop.identity += " tokens " + std::to_string(task.batch_tokens);
     if (task.weights == "bf16") loop.identity += " weights bf16";
     if (task.by_length) loop.identity += " by length";
+    if (task.members && task.members->count() > 1) loop.identity += " members " + std::to_string(task.members->count());
     if (!folder.empty()) make_folder(folder);
 
     const auto dev_ndcg = [&] { return means(retrieval.search(model, env, dev), dev)[0]; };
-    r.dev_zero_shot = dev_ndcg();
+    if (task.first()) r.dev_zero_shot = dev_ndcg();
     Index indexed = -1;  // the epoch whose model the index holds
     const auto evaluate = [&](const TrainState& s) {
       retrieval.index(model, env);
@@ -112,6 +115,7 @@ Report tune(const Task& task, double usual_rate) {
     r.losses = state.losses;
     r.dev = state.dev;
     r.best_epoch = state.best_at;
+    if (!task.first()) return r;
     if (indexed != state.best_at) retrieval.index(model, env);
     const Run run = retrieval.search(model, env, test);
     r.tuned = means(run, test);

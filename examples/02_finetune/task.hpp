@@ -4,6 +4,7 @@
 
 #include "../methods.hpp"
 #include "../program.hpp"
+#include "../team.hpp"
 
 #include <towpath/data/collection.hpp>
 #include <towpath/io/config.hpp>
@@ -16,7 +17,7 @@ namespace finetune {
 using towpath::Index;
 
 struct Task {
-  std::string model, collection, split = "test", method = "iaa-l", budget = "0.5", save, resume, run, weights = "f32", cache = "off";
+  std::string model, collection, split = "test", method = "iaa-l", budget = "0.5", save, resume, run, weights = "f32", cache = "off", team = "none";
   Index epochs = 3, batch = 32, negatives = 1, accumulate = 1, threads = 0, query_length = 64, passage_length = 256, depth = 100, train_queries = 0,
         stop_after = 0, batch_tokens = 0;
   double rate = 0;          // 0: the method's own
@@ -24,6 +25,9 @@ struct Task {
   float dropout = 0;
   std::uint64_t seed = 42;
   bool quiet = false, by_length = false;
+  towpath::Team* members = nullptr;  // who train together
+
+  bool first() const { return !members || members->rank() == 0; }
 };
 
 struct Report {

@@ -17,7 +17,7 @@ namespace towpath {
 // Where a training run stands, beside its weights: enough to go on as if it had never stopped.
 struct TrainState {
   Index epoch = 0, batch = 0;             // the next batch
-  std::uint64_t step = 0, position = 0;   // optimiser steps taken; the place in the random stream
+  std::uint64_t step = 0;                 // optimiser steps taken
   double best = -1;                       // the best dev metric so far (-1: none), and which evaluation gave it
   Index best_at = -1;
   double seconds = 0;                     // of training, without evaluations
@@ -29,7 +29,7 @@ struct TrainState {
 
 namespace detail {
 inline Json to_json(const TrainState& s) {
-  return {{"epoch", s.epoch}, {"batch", s.batch}, {"step", s.step}, {"position", s.position}, {"best", s.best}, {"best_at", s.best_at},
+  return {{"epoch", s.epoch}, {"batch", s.batch}, {"step", s.step}, {"best", s.best}, {"best_at", s.best_at},
           {"seconds", s.seconds}, {"tokens", s.tokens}, {"losses", s.losses}, {"norms", s.norms}, {"dev", s.dev}, {"dev_seconds", s.dev_seconds},
           {"dev_steps", s.dev_steps}};
 }
@@ -39,7 +39,7 @@ inline TrainState train_state(const Json& j, const std::string& path) {
     const Json* v = j.find(key);
     if (!v || !v->read(to)) fail("cannot resume from " + path, std::string("its notes have no ") + key, "Start the run again");
   };
-  get("epoch", s.epoch), get("batch", s.batch), get("step", s.step), get("position", s.position), get("best", s.best);
+  get("epoch", s.epoch), get("batch", s.batch), get("step", s.step), get("best", s.best);
   get("best_at", s.best_at), get("seconds", s.seconds), get("tokens", s.tokens), get("losses", s.losses), get("norms", s.norms);
   get("dev", s.dev), get("dev_seconds", s.dev_seconds), get("dev_steps", s.dev_steps);
   return s;

@@ -1,0 +1,16 @@
+# towpath::mpi: what interop/mpi.hpp needs besides towpath::towpath. towpath_add_mpi(missing) makes it, or puts a sentence into `missing`.
+function(towpath_add_mpi missing)
+  set(${missing} "" PARENT_SCOPE)
+  if(TARGET towpath_mpi)
+    return()
+  endif()
+  find_package(MPI QUIET COMPONENTS CXX)
+  if(NOT TARGET MPI::MPI_CXX)
+    set(${missing} "towpath::mpi needs MPI, which was not found: install it with 'apt-get install libopenmpi-dev' (Debian, Ubuntu), \
+or do without it (TOWPATH_MPI=OFF)." PARENT_SCOPE)
+    return()
+  endif()
+  add_library(towpath_mpi INTERFACE)
+  add_library(towpath::mpi ALIAS towpath_mpi)
+  target_link_libraries(towpath_mpi INTERFACE towpath::towpath MPI::MPI_CXX)
+endfunction()
