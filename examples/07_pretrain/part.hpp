@@ -130,9 +130,7 @@ Report pretrain(const Task& t) {
   }
   progress.finish();
 
-  std::vector<Entry> entries;
-  for (const auto& leaf : leaves(model.encoder)) entries.push_back(detail::entry_of(leaf.name, leaf));
-  write_safetensors(t.out + "/model.safetensors", entries, {{"made_by", "examples/07_pretrain"}});
+  towpath::save(model.encoder, t.out + "/model.safetensors", {{"made_by", "examples/07_pretrain"}});
   for (const char* name : {"config.json", "vocab.txt"}) {
     NewFile copy(t.out + "/" + name);
     copy.write(Mapping::open(t.model + "/" + name)->text());

@@ -288,6 +288,13 @@ TOWPATH_OP double square_norm(Env& env, View<Env> x) {
   return Env::Ops::square_norm(env, x);
 }
 
+// found(row, column, score) for each row's k largest above least[row], of equal ones those in the lowest columns; in no order within a row
+template <class Env, class F>
+void largest_of_rows(Env& env, View<Env> s, Index k, std::span<const Scalar<Env>> least, const F& found) {
+  TOWPATH_CHECK(static_cast<Index>(least.size()) == s.rows);
+  Env::Ops::largest_of_rows(env, s, k, least, found);
+}
+
 // Where calling is dear (a kernel of a GPU, and a wait for its number), all trained tensors go at once; elsewhere one after the other.
 template <class Env>
 inline constexpr bool all_at_once = requires { Env::Ops::all_at_once; };

@@ -106,17 +106,31 @@ void read_into(std::vector<LeafRef<Env>> model, const Safetensors& file, const D
   }
 }
 
+// `numbers`: the leaf's, on the host.
 template <class Env>
-Entry entry_of(const std::string& name, const LeafRef<Env>& leaf) {
+Entry entry_of(const std::string& name, const LeafRef<Env>& leaf, const typename Env::Scalar* numbers) {
   using Scalar = typename Env::Scalar;
-  return {name, towpath::dtype_of<Scalar>, extents_of(leaf), reinterpret_cast<const std::byte*>(leaf.view().data),
-          static_cast<std::size_t>(leaf.size()) * sizeof(Scalar)};
+  return {name, towpath::dtype_of<Scalar>, extents_of(leaf), reinterpret_cast<const std::byte*>(numbers), static_cast<std::size_t>(leaf.size()) * sizeof(Scalar)};
 }
+// What is to be written, and its numbers for as long as that takes.
+template <class Env>
+class Entries {
+public:
+  void add(const std::string& name, const LeafRef<Env>& leaf) {
+    numbers_.emplace_back(leaf.view());
+    entries_.push_back(entry_of(name, leaf, numbers_.back().data()));
+  }
+  void write(const std::string& path, const Metadata& metadata) const { write_safetensors(path, entries_, metadata); }
+
+private:
+  std::vector<OnHost<typename Env::Scalar, typename Env::Space>> numbers_;  // (what moves keeps its memory)
+  std::vector<Entry> entries_;
+};
 template <class Env>
 void write_leaves(const std::vector<LeafRef<Env>>& leaves, const std::string& path, const Metadata& metadata) {
-  std::vector<Entry> entries;
-  for (const auto& leaf : leaves) entries.push_back(entry_of(leaf.name, leaf));
-  write_safetensors(path, entries, metadata);
+  Entries<Env> entries;
+  for (const auto& leaf : leaves) entries.add(leaf.name, leaf);
+  entries.write(path, metadata);
 }
 }  // namespace detail
 

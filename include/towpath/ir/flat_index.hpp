@@ -1,6 +1,7 @@
 #pragma once
 
 #include "towpath/backend/cpu/cpu.hpp"
+#include "towpath/backend/op.hpp"
 #include "towpath/base/check.hpp"
 #include "towpath/tensor/tensor.hpp"
 
@@ -39,12 +40,14 @@ constexpr bool operator<(const Hit& a, const Hit& b) { return a.score != b.score
 // all-MiniLM-L6-v2, 0.998 of the first ten are float's with bf16 and 0.991 with int8. A search reads all vectors once for up to 256
 // queries, so it takes as long as memory needs to give them, or processors to multiply them, whichever is longer.
 // Results depend neither on threads nor on how vectors and queries are batched. A score that is no number is never found.
+// On a GPU (below) vectors are held as they are, in its memory, and products are the environment's: Cuda<bf16> rounds both sides.
 template <class Env = Cpu<float>, class Storage = typename Env::Scalar>
 class FlatIndex {
 public:
   using Scalar = typename Env::Scalar;
   static_assert(std::is_same_v<typename Env::Space, Host>,
-                "[towpath] FlatIndex searches in the memory of the host: take an environment on the CPU");
+                "[towpath] FlatIndex<Env, Storage>: on a GPU vectors are held in the environment's scalar; hold bf16 or std::int8_t in an "
+                "environment on the CPU");
   static_assert(std::is_same_v<Storage, Scalar> ||
                     (std::is_same_v<Scalar, float> &&
                      (std::is_same_v<Storage, bf16> || std::is_same_v<Storage, std::int8_t>)),
@@ -174,6 +177,78 @@ private:
   std::unique_ptr<Env> env_;
   const kernels::Store<Scalar>* store_;
   std::vector<Block> blocks_;
+};
+
+// The same on a device. What comes and goes is in the device's memory, too. It has an environment of its own; copies keep it in step with the caller's.
+template <class Env>
+  requires(!std::is_same_v<typename Env::Space, Host>)
+class FlatIndex<Env, typename Env::Scalar> {
+public:
+  using Scalar = typename Env::Scalar;
+  static constexpr Index block_rows = 32768;
+
+  explicit FlatIndex(Index width, Settings settings = {}) : width_(width), env_(std::make_unique<Env>(settings)) {
+    if (width < 1) fail("an index of width " + std::to_string(width), "vectors have at least one column");
+  }
+
+  Index width() const { return width_; }
+  Index size() const { return size_; }
+  Index bytes() const { return static_cast<Index>(blocks_.size()) * block_rows * width_ * static_cast<Index>(sizeof(Scalar)); }
+
+  // One passage per row.
+  void add(View<Env> rows) {
+    detail::check_width("vectors", rows.columns, "added", width_);
+    TOWPATH_CHECK(rows.contiguous());
+    for (Index done = 0; done < rows.rows;) {
+      const Index at = size_ % block_rows, n = std::min(block_rows - at, rows.rows - done);
+      if (at == 0) blocks_.emplace_back(std::shared_ptr<Pool<typename Env::Space>>(), block_rows, width_);
+      copy(blocks_.back().writable().row(at), rows.row(done), n * width_);
+      size_ += n, done += n;
+    }
+  }
+  void add(const Tensor<Env>& rows) { add(rows.view()); }
+
+  // The k best for each row of queries, best first.
+  std::vector<std::vector<Hit>> search_all(View<Env> queries, Index k) const {
+    detail::check_width("a query", queries.columns, "searched", width_);
+    TOWPATH_CHECK(queries.contiguous());
+    std::vector<std::vector<Hit>> best(static_cast<std::size_t>(queries.rows));
+    k = std::min(k, size_);
+    if (k <= 0) return best;
+    constexpr Index together = 256;
+    for (Index q = 0; q < queries.rows; q += together) {
+      const Index m = std::min(together, queries.rows - q);
+      auto mine = env_->template take<Env>(m, width_);
+      copy(mine.data(), queries.row(q), m * width_);
+      // blocks in the order of their numbers: of equal scores those that were there first stay
+      std::vector<Scalar> least(static_cast<std::size_t>(m), -std::numeric_limits<Scalar>::infinity());
+      for (Index b = 0; b < static_cast<Index>(blocks_.size()); ++b) {
+        const View<Env> block = blocks_[static_cast<std::size_t>(b)].view().row_block(0, std::min(block_rows, size_ - b * block_rows));
+        const auto scores = op::nt<Env>(*env_, mine, block);
+        op::largest_of_rows<Env>(*env_, scores, k, least, [&](Index row, Index column, Scalar score) {
+          best[static_cast<std::size_t>(q + row)].push_back({b * block_rows + column, static_cast<double>(score)});
+        });
+        for (Index row = 0; row < m; ++row) {
+          auto& found = best[static_cast<std::size_t>(q + row)];
+          if (static_cast<Index>(found.size()) < k) continue;
+          std::nth_element(found.begin(), found.begin() + (k - 1), found.end());
+          found.resize(static_cast<std::size_t>(k));
+          least[static_cast<std::size_t>(row)] = static_cast<Scalar>(found.back().score);
+        }
+      }
+    }
+    for (auto& found : best) std::sort(found.begin(), found.end());
+    return best;
+  }
+  std::vector<Hit> search(View<Env> query, Index k) const { return search_all(query.row_block(0, 1), k).front(); }
+  std::vector<Hit> search(const Tensor<Env>& query, Index k) const { return search(query.view(), k); }
+
+private:
+  static void copy(Scalar* to, const Scalar* from, Index n) { Env::Space::copy(to, from, static_cast<std::size_t>(n) * sizeof(Scalar)); }
+
+  Index width_, size_ = 0;
+  std::unique_ptr<Env> env_;
+  std::vector<Tensor<Env>> blocks_;
 };
 
 // The k best of what was found for a query, by their products in double with the vectors as they were before they were held in less

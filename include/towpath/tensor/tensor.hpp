@@ -7,7 +7,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace towpath {
 
@@ -104,6 +106,29 @@ private:
   Index rows_ = 0, columns_ = 0;
   int dimensions_ = 2;
 };
+
+// A tensor's numbers where the host can read them: on the host they are there, from a device they are brought.
+template <class Scalar, class Space>
+class OnHost {
+public:
+  explicit OnHost(BasicView<const Scalar, Space> x) : data_(x.data) {
+    TOWPATH_CHECK(x.contiguous());
+    if constexpr (!std::is_same_v<Space, Host>) {
+      brought_.resize(static_cast<std::size_t>(x.size()));
+      if (x.size()) Space::copy(brought_.data(), x.data, brought_.size() * sizeof(Scalar));
+      data_ = brought_.data();
+    }
+  }
+  const Scalar* data() const { return data_; }
+
+private:
+  const Scalar* data_;
+  [[no_unique_address]] std::conditional_t<std::is_same_v<Space, Host>, BasicView<char>, std::vector<Scalar>> brought_;
+};
+template <class Env>
+OnHost<typename Env::Scalar, typename Env::Space> on_host(const Tensor<Env>& t) {
+  return OnHost<typename Env::Scalar, typename Env::Space>(t.view());
+}
 
 // An environment without memory: On<Blueprint> is the same model with extents only, so that counting parameters is a constant
 // expression and allocates nothing.

@@ -62,19 +62,19 @@ void save_training(const std::string& path, const std::string& identity, const M
   using Env = typename Model::Environment;
   const auto weights = trained_leaves(model);
   const auto first = tensors<Model>(adam.first_moments()), second = tensors<Model>(adam.second_moments());
-  std::vector<Entry> entries;
+  detail::Entries<Env> entries;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     LeafRef<Env> leaf = weights[i];
     const auto put = [&](const char* kind, const Tensor<Env>& t) {
       leaf.owned = const_cast<Tensor<Env>*>(&t);
-      entries.push_back(detail::entry_of(kind + leaf.name, leaf));
+      entries.add(kind + leaf.name, leaf);
     };
     put("weight.", *weights[i].owned);
     put("first.", *first[i]);
     put("second.", *second[i]);
     if (!best.empty()) put("best.", best[i]);
   }
-  write_safetensors(path, entries, {{"identity", identity}, {"state", detail::to_json(state).dump()}});
+  entries.write(path, {{"identity", identity}, {"state", detail::to_json(state).dump()}});
 }
 
 template <class Model>

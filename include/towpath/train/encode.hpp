@@ -255,9 +255,10 @@ EncodeFileTally encode_file(const Model& model, Env& env, const WordPiece& words
   for (const std::string& text : input.first) probe.add(words.pieces(text));
   EncodeOptions quiet = options.encode;
   quiet.progress = nullptr;
-  const Tensor<Env> fingers = encode_all(model, env, words, probe, quiet);
+  const Tensor<Env> first = encode_all(model, env, words, probe, quiet);
+  const auto fingers = on_host(first);
   detail::Digest print;
-  print.add({reinterpret_cast<const char*>(fingers.data()), static_cast<std::size_t>(fingers.size()) * sizeof(Scalar)});
+  print.add({reinterpret_cast<const char*>(fingers.data()), static_cast<std::size_t>(first.size()) * sizeof(Scalar)});
 
   const std::string journal_path = out + ".journal";
   detail::Journal journal;
@@ -292,7 +293,7 @@ EncodeFileTally encode_file(const Model& model, Env& env, const WordPiece& words
   const Stopwatch watch;
   {
     Progress progress("encode", input.work, options.encode.progress, journal.work);
-    Tensor<Env> vectors(std::min(options.chunk, input.texts), Model::hidden);
+    std::vector<Scalar> vectors(static_cast<std::size_t>(std::min(options.chunk, input.texts) * Model::hidden));
     detail::FileBatches batches(words, in, options, journal.texts);
     Ahead made([&] { return batches.next(); }, options.encode.ahead);
     Index chunks = 0, tokens = 0, truncated = 0, work = 0;    // the latter three: of the chunk so far
@@ -302,9 +303,9 @@ EncodeFileTally encode_file(const Model& model, Env& env, const WordPiece& words
       if (grown) break;
       const Ragged& texts = item->part.tokens;
       const Tensor<Env> encoded = encode_side(model, env, texts, options.encode.side);
+      const auto here = on_host(encoded);
       for (std::size_t i = 0; i < item->part.rows.size(); ++i)
-        Env::Space::copy(vectors.writable().row(item->part.rows[i]), encoded.view().row(static_cast<Index>(i)),
-                         static_cast<std::size_t>(row));
+        std::memcpy(vectors.data() + item->part.rows[i] * Model::hidden, here.data() + static_cast<Index>(i) * Model::hidden, static_cast<std::size_t>(row));
       tokens += texts.tokens();
       truncated += item->part.truncated;
       work += item->work;

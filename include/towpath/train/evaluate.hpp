@@ -1,6 +1,7 @@
 #pragma once
 
 #include "towpath/backend/environment.hpp"
+#include "towpath/backend/op.hpp"
 #include "towpath/data/ahead.hpp"
 #include "towpath/data/collate.hpp"
 #include "towpath/data/collection.hpp"
@@ -9,6 +10,7 @@
 #include "towpath/tensor/tensor.hpp"
 #include "towpath/train/progress.hpp"
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,7 +39,7 @@ Tensor<Env> encode_side(const Model& model, Env& env, const Ragged& tokens, [[ma
 
 // f(tokens) -> [sequences, width] for all batches, as one matrix whose row i belongs to text (or pair) i.
 template <Index width, class Env, class F>
-Tensor<Env> through_all(LongestFirst& batches, const char* what, std::FILE* shown, Index ahead, const F& f, EncodeTally* tally = nullptr) {
+Tensor<Env> through_all(Env& env, LongestFirst& batches, const char* what, std::FILE* shown, Index ahead, const F& f, EncodeTally* tally = nullptr) {
   Tensor<Env> all(batches.count(), width);
   Progress progress(what, batches.count(), shown);
   EncodeTally count;
@@ -46,9 +48,8 @@ Tensor<Env> through_all(LongestFirst& batches, const char* what, std::FILE* show
   Ahead parts([&] { return batches.next(); }, ahead);
   while (const auto part = parts.next()) {
     const Tensor<Env> rows = f(part->tokens);
-    for (std::size_t i = 0; i < part->rows.size(); ++i)
-      Env::Space::copy(all.writable().row(part->rows[i]), rows.view().row(static_cast<Index>(i)),
-                       static_cast<std::size_t>(width) * sizeof(typename Env::Scalar));
+    const std::vector<std::int32_t> places(part->rows.begin(), part->rows.end());
+    op::scatter_rows_add<Env>(env, rows, places, all);  // to zeros
     count.tokens += part->tokens.tokens();
     count.truncated += part->truncated;
     done += static_cast<Index>(part->rows.size());
@@ -64,7 +65,7 @@ template <class Model, class Env>
 Tensor<Env> encode_all(const Model& model, Env& env, const WordPiece& words, const Pieces& texts, const EncodeOptions& options = {},
                        EncodeTally* tally = nullptr) {
   LongestFirst batches(words, texts, options.max_length, options.batch_tokens);
-  return through_all<Model::hidden, Env>(batches, "encode", options.progress, options.ahead,
+  return through_all<Model::hidden>(env, batches, "encode", options.progress, options.ahead,
                                          [&](const Ragged& tokens) { return encode_side(model, env, tokens, options.side); }, tally);
 }
 

@@ -156,8 +156,6 @@ class FrozenStates {
                 "them frozen");
   static_assert(std::is_same_v<Stored, Scalar> || std::is_same_v<Stored, bf16>,
                 "[towpath] FrozenStates: states are stored as they are, or as bf16");
-  static_assert(std::is_same_v<typename Env::Space, Host>,
-                "[towpath] FrozenStates: the states lie in the memory of the host");
 
 public:
   // Refers to nothing afterwards; the model's frozen weights are to stay what they are.
@@ -240,8 +238,8 @@ private:
         append(probe, texts.words.single((*pieces)[i], most));
     }
     const Tensor<Env> states = model.encoder.bottom(env, probe);
-    of_states.add(
-        {reinterpret_cast<const char*>(states.data()), static_cast<std::size_t>(states.size()) * sizeof(Scalar)});
+    const auto here = on_host(states);
+    of_states.add({reinterpret_cast<const char*>(here.data()), static_cast<std::size_t>(states.size()) * sizeof(Scalar)});
     const Json j = {{"texts", queries_},
                     {"tokens", where_.offsets.back()},
                     {"width", width},
@@ -281,8 +279,9 @@ private:
       }
     if (!fresh_.empty()) {
       const Tensor<Env> states = model.encoder.bottom(env, missing_);
+      const auto here = on_host(states);
       env.rows(missing_.count(), 1, [&](Index s, Index) {
-        copy(states.data() + missing_.begin(s) * width, stored(fresh_[static_cast<std::size_t>(s)]),
+        copy(here.data() + missing_.begin(s) * width, stored(fresh_[static_cast<std::size_t>(s)]),
              missing_.length(s));
       });
       for (Index text : fresh_) mark(text) = std::byte{1};
@@ -291,10 +290,16 @@ private:
     states_ = env.template take<Env>(batch.queries.tokens() + batch.passages.tokens(), width);
     starts_.clear();
     for (Index at = 0; Index text : texts_) starts_.push_back(at), at += length(text);
+    Scalar* to_rows = states_.data();
+    if constexpr (!std::is_same_v<typename Env::Space, Host>) {
+      staged_.resize(static_cast<std::size_t>(states_.size()));
+      to_rows = staged_.data();
+    }
     env.rows(static_cast<Index>(texts_.size()), 4, [&](Index from, Index to) {
       for (auto i = static_cast<std::size_t>(from); i < static_cast<std::size_t>(to); ++i)
-        copy(stored(texts_[i]), states_.data() + starts_[i] * width, length(texts_[i]));
+        copy(stored(texts_[i]), to_rows + starts_[i] * width, length(texts_[i]));
     });
+    if (to_rows != states_.data()) Env::Space::copy(states_.data(), to_rows, static_cast<std::size_t>(states_.size()) * sizeof(Scalar));
   }
   Index length(Index text) const {
     return where_.offsets[static_cast<std::size_t>(text) + 1] - where_.offsets[static_cast<std::size_t>(text)];
@@ -315,6 +320,7 @@ private:
   Places where_;
   std::unique_ptr<detail::Ground> ground_;
   Tensor<Env> states_;                 // [T, H] of the last batch
+  std::vector<Scalar> staged_;         // the same on its way to a device
   std::vector<Index> texts_, starts_;  // of the batch: which text, and its first row
   std::vector<Index> fresh_;           // those of them that are not kept yet
   Ragged missing_;

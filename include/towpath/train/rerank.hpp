@@ -73,8 +73,8 @@ public:
   template <class Model, class Env>
   Run operator()(const Model& model, Env& env) {
     LongestFirst batches(words_, queries_, documents_, pairs_, options_.pairs, options_.batch_tokens);
-    const Tensor<Env> all = through_all<1, Env>(
-        batches, "rerank", options_.progress, options_.ahead,
+    const Tensor<Env> all = through_all<1>(
+        env, batches, "rerank", options_.progress, options_.ahead,
         [&](const Ragged& tokens) { return model.score(env, tokens); }, &tally_);
     std::vector<typename Env::Scalar> scores(pairs_.size());
     if (!scores.empty()) Env::Space::copy(scores.data(), all.data(), scores.size() * sizeof scores[0]);

@@ -1,6 +1,6 @@
 // A CUDA environment without a GPU: kernels are called one item after the other, by a group of one or by a team of threads, and products are loops.
 // What is tested so is the arithmetic of every kernel, how work is cut into items, all that surrounds them and, with a team, that whoever reads
-// shared memory has waited for whoever wrote it.
+// shared memory has waited for whoever wrote it; and that nobody else looks into the device's memory, which here ends the program as it would there.
 #pragma once
 
 #include "towpath/backend/cuda/environment.hpp"
@@ -9,10 +9,71 @@
 #include <barrier>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <mutex>
+#include <sys/mman.h>
 #include <thread>
 #include <vector>
 
 namespace towpath::compare {
+
+// The memory of a device: nobody may read or write it but kernels, and copies as such.
+struct Far {
+  static constexpr std::size_t alignment = 256, reach = std::size_t{1} << 30;
+
+  // Open for as long as one of these lives.
+  struct Open {
+    Open() { change(1); }
+    ~Open() { change(-1); }
+  };
+  static void* allocate(std::size_t bytes) {
+    bytes = (bytes + alignment - 1) / alignment * alignment;
+    std::lock_guard lock(all().mutex);
+    if (auto& free = all().free[bytes]; !free.empty()) {
+      void* p = free.back();
+      free.pop_back();
+      return p;
+    }
+    if (all().used + bytes > reach) fail("the emulated device is full");
+    void* p = static_cast<char*>(all().begin) + all().used;
+    all().used += bytes;
+    return p;
+  }
+  static void release(void* p, std::size_t bytes) {
+    std::lock_guard lock(all().mutex);
+    all().free[(bytes + alignment - 1) / alignment * alignment].push_back(p);
+  }
+  static void clear(void* p, std::size_t bytes) {
+    const Open open;
+    std::memset(p, 0, bytes);
+  }
+  static void copy(void* to, const void* from, std::size_t bytes) {
+    const Open open;
+    std::memcpy(to, from, bytes);
+  }
+
+private:
+  struct All {
+    void* begin = ::mmap(nullptr, reach, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    std::size_t used = 0;
+    std::map<std::size_t, std::vector<void*>> free;
+    std::mutex mutex;
+    int open = 0;
+  };
+  static All& all() {
+    static All* const one = new All;  // buffers of other statics may outlive any other
+    return *one;
+  }
+  static void change(int by) {
+    std::lock_guard lock(all().mutex);
+    const bool was = all().open > 0;
+    all().open += by;
+    if (const bool is = all().open > 0; is != was && all().used > 0) {
+      constexpr std::size_t page = 4096;
+      ::mprotect(all().begin, (all().used + page - 1) / page * page, is ? PROT_READ | PROT_WRITE : PROT_NONE);
+    }
+  }
+};
 
 // A group of threads of the host.
 class Team {
@@ -52,18 +113,20 @@ private:
 
 template <class T, Index threads = 1>
 struct LoopQueue {
-  using Space = Host;
+  using Space = Far;
   static constexpr bool rounds = false;
   Index uploads = 0;
 
   template <class F>
   void each(Index rows, Index columns, const F& f) {
+    const Far::Open open;
     for (Index t = 0; t < rows; ++t)
       for (Index j = 0; j < columns; ++j) f(t, j);
   }
   // `one` calls a kernel for one item as one of a group.
   template <class One>
   void all(Index n, const One& one) {
+    const Far::Open open;
     if constexpr (threads == 1) {
       for (Index i = 0; i < n; ++i) one(cuda::Alone{}, i);
     } else {
@@ -94,10 +157,11 @@ struct LoopQueue {
     });
   }
   void upload(void* to, const void* from, std::size_t bytes) {
-    std::memcpy(to, from, bytes);
+    Far::copy(to, from, bytes);
     ++uploads;
   }
-  Finish<T> product(cuda::Turn turn, BasicView<const T> a, const Factor<T>& factor, T keep, BasicView<T> y, const Finish<T>& finish) {
+  Finish<T, Far> product(cuda::Turn turn, BasicView<const T, Far> a, const Factor<T, Far>& factor, T keep, BasicView<T, Far> y, const Finish<T, Far>& finish) {
+    const Far::Open open;
     const auto b = factor.values;
     const Index inner = turn == cuda::Turn::left ? a.rows : a.columns;
     for (Index i = 0; i < y.rows; ++i)

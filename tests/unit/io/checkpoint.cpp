@@ -61,7 +61,7 @@ struct Entries {
 
   Entries() {
     randomise(model, 1);
-    for (const auto& leaf : leaves(model)) list.push_back(detail::entry_of(leaf.name, leaf));
+    for (const auto& leaf : leaves(model)) list.push_back(detail::entry_of(leaf.name, leaf, leaf.view().data));
   }
   Entry& operator[](const std::string& name) {
     for (auto& e : list)

@@ -5,6 +5,7 @@
 #include "towpath/backend/cuda/attention.hpp"
 #include "towpath/backend/cuda/group.hpp"
 #include "towpath/backend/cuda/rows.hpp"
+#include "towpath/backend/cuda/select.hpp"
 
 #include "towpath/backend/environment.hpp"
 #include "towpath/backend/finish.hpp"
@@ -330,6 +331,30 @@ struct Ops {
   template <class Env>
   static void add_first(Env& env, V x, const Sequences& s, W y) {
     env.queue().each(s.count(), x.columns, AddFirst<T>{x, offsets(env, s), y});
+  }
+
+  // --- search --------------------------------------------------------------------------------------------------------------------------------------------
+  // found(row, column, score) on the host for each row's k largest above least[row] (LargestOfRows), row by row and in no order within one.
+  template <class Env, class F>
+  static void largest_of_rows(Env& env, V s, Index k, std::span<const T> least, const F& found) {
+    k = std::min(k, s.columns);
+    if (s.rows == 0 || k <= 0) return;
+    const auto there = upload(env, least);
+    // [counts, columns, scores]
+    const auto rows = static_cast<std::size_t>(s.rows), most = rows * static_cast<std::size_t>(k);
+    const std::size_t scores_at = (rows + most) * sizeof(std::int32_t) / alignof(double) * alignof(double) + alignof(double), bytes = scores_at + most * sizeof(T);
+    const Buffer<Space> room = env.room(bytes);
+    const auto of = [&](void* p) { return std::pair{static_cast<std::int32_t*>(p), reinterpret_cast<T*>(static_cast<std::byte*>(p) + scores_at)}; };
+    const auto [counts, scores] = of(room.data());
+    env.queue().groups(s.rows, LargestOfRows<T>{s, static_cast<const T*>(there.data()), k, counts + rows, scores, counts});
+    std::vector<std::byte> here(bytes);
+    Space::copy(here.data(), room.data(), bytes);
+    const auto [how_many, values] = of(here.data());
+    for (std::size_t i = 0; i < rows; ++i)
+      for (std::size_t j = 0; j < static_cast<std::size_t>(how_many[i]); ++j) {
+        const std::size_t at = i * static_cast<std::size_t>(k) + j;
+        found(static_cast<Index>(i), static_cast<Index>(how_many[rows + at]), values[at]);
+      }
   }
 
 private:

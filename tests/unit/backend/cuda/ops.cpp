@@ -2,7 +2,10 @@
 
 #include "../compare.hpp"
 
+#include <csignal>
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 // Numbers are compared in ../cpu/*.cpp; here: what is sent to the device, and in which order it is added.
@@ -48,12 +51,29 @@ TEST_CASE("rows of a table that come more than once are added in the order of to
   // sums whose result depends on the order: 1e16 + 1 - 1e16 is 0, in another order 1
   Emulated<double> env({.threads = 1});
   Tensor<Emulated<double>> dy(4, 1), table(3, 1);
-  dy.data()[0] = 1e16, dy.data()[1] = 1, dy.data()[2] = 5, dy.data()[3] = -1e16;
+  const double values[] = {1e16, 1, 5, -1e16};
+  Emulated<double>::Space::copy(dy.data(), values, sizeof values);
+  const auto sums = [&] {
+    const auto here = on_host(table);
+    return std::vector<double>(here.data(), here.data() + 3);
+  };
   const std::vector<std::int32_t> ids{2, 2, 0, 2};
   Emulated<double>::Ops::scatter_rows_add(env, dy, ids, table);
-  CHECK(table.data()[2] == 0);
-  CHECK(table.data()[0] == 5);
-  CHECK(table.data()[1] == 0);
+  CHECK(sums() == std::vector<double>{5, 0, 0});
   Emulated<double>::Ops::scatter_rows_add(env, dy.view().row_block(0, 0), {}, table);
-  CHECK(table.data()[0] == 5);
+  CHECK(sums() == std::vector<double>{5, 0, 0});
+}
+
+TEST_CASE("the emulated device's memory is closed to the host but for copies, so these tests see who looks into it") {
+  Tensor<Emulated<double>> x(1, 8);
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    std::signal(SIGSEGV, SIG_DFL);
+    const volatile double* p = x.data();
+    ::_exit(p[3] == 0 ? 1 : 2);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK(on_host(x).data()[3] == 0);
 }

@@ -55,9 +55,10 @@ TEST_CASE("a finish with its slope and gate in bf16 rounds them as the reference
   const Grid<float> x = draw.matrix<float>(3, 6), gate = draw.matrix<float>(3, 3);
   const auto run = [&](auto& env) {
     Grid<float> y = x, slope(3, 3), again = x;
-    Finish<float> first{.bias = {}, .plus = {}, .function = Function::gelu, .slope = slope, .gate = {}, .half = true};
+    using F = op::FinishOf<std::remove_reference_t<decltype(env)>>;
+    F first{.bias = {}, .plus = {}, .function = Function::gelu, .slope = slope, .gate = {}, .half = true};
     OpsOf<decltype(env)>::finish(env, y, first);
-    OpsOf<decltype(env)>::finish(env, again, Finish<float>{.bias = {}, .plus = {}, .function = Function::none, .slope = {}, .gate = slope, .half = true});
+    OpsOf<decltype(env)>::finish(env, again, F{.bias = {}, .plus = {}, .function = Function::none, .slope = {}, .gate = slope, .half = true});
     Outcome out;
     return out << y << again;
   };

@@ -1,0 +1,2 @@
+// On a device.
+#include "../unit/backend/cuda/select.cpp"

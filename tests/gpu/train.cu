@@ -1,0 +1,2 @@
+// On a device.
+#include "../unit/train/device.cpp"
