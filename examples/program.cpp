@@ -62,6 +62,11 @@ void write_json(const std::string& path, const towpath::Json& results) {
   file.commit();
 }
 
+void without_gpu(const std::string& device) {
+  if (device != "cpu")
+    towpath::fail("--device " + device, "this program was compiled without the GPU's part", "Configure with -DTOWPATH_CUDA=ON on a machine that has nvcc, and build again");
+}
+
 long peak_memory() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);

@@ -60,6 +60,15 @@ int guarded(int (&run)(int, char**), int argc, char** argv);
 
 void write_json(const std::string& path, const towpath::Json& results);
 
+// What --device takes. TOWPATH_ON(device, call(…)) is on_gpu::call(…) or on_cpu::call(…).
+inline const std::vector<std::string> devices{"cpu", "cuda"};
+void without_gpu(const std::string& device);  // an error unless it is cpu
+#ifdef TOWPATH_EXAMPLE_GPU
+#define TOWPATH_ON(device, ...) ((device) == "cuda" ? on_gpu::__VA_ARGS__ : on_cpu::__VA_ARGS__)
+#else
+#define TOWPATH_ON(device, ...) (program::without_gpu(device), on_cpu::__VA_ARGS__)
+#endif
+
 // The most memory that this process has held, in bytes.
 long peak_memory();
 

@@ -55,6 +55,7 @@ static int run(int argc, char** argv) {
   options.add("--depth", task.depth, "results per query").positive();
   options.add("--seed", task.seed, "of initial values, order and dropout");
   options.add("--weights", task.weights, "frozen weights in f32 or bf16: half the memory and, where the machine multiplies bf16, several times the speed").one_of({"f32", "bf16"});
+  options.add("--device", task.device, "where the model is: cpu, or cuda for a GPU").one_of(program::devices);
   options.add("--threads", task.threads, "0: all cores; results do not depend on it");
   options.add("--team", task.team, "processes that train one model together, each with its share of a step's batches: mpi under mpirun -np N (with --threads), or none").one_of(program::teams);
   options.add("--cache-frozen", task.cache, "with lora-top: compute what comes out of the frozen layers once per text: in memory, in a file of this name, or off");
@@ -91,7 +92,10 @@ static int run(int argc, char** argv) {
   if (plain) task.budget = "none";
 
   Report r;
-  methods::with_shape_of(task.model, [&]<class Shape>(Shape) { r = finetune::tune_shape<Shape>(task); });
+  methods::with_shape_of(task.model, [&]<class Shape>(Shape) {
+    using namespace finetune;
+    r = TOWPATH_ON(task.device, tune_shape<Shape>(task));
+  });
   if (!task.first()) return 0;
   std::printf("\n%s%s on %s, split %s\n\n", task.method.c_str(), plain ? "" : (" at " + task.budget + " %").c_str(), task.collection.c_str(), task.split.c_str());
   std::printf("  %-12s %10s %10s %10s\n", "", "zero-shot", r.tuned.empty() ? "" : "tuned", r.tuned.empty() ? "" : "gain");

@@ -2,11 +2,10 @@
 #pragma once
 
 #include "../collection.hpp"
+#include "../device.hpp"
 #include "task.hpp"
 
-#include <towpath/towpath.hpp>
-
-namespace finetune {
+namespace finetune::TOWPATH_WHERE {
 
 using namespace towpath;
 using namespace program;
@@ -17,7 +16,7 @@ using Retriever = BiEncoder<Encoder, MeanPooling, Cosine>;
 template <class Encoder>
 Report tune(const Task& task, double usual_rate) {
   using Arch = Retriever<Encoder>;
-  using Env = Cpu<float, FloatOrBf16>;
+  using Env = program::TOWPATH_WHERE::Device;
   using Model = typename Arch::template On<Env>;
   constexpr Count count = parameters<Arch>();
   std::FILE* const out = task.quiet || !task.first() ? nullptr : stderr;
@@ -130,7 +129,7 @@ Report tune_shape(const Task& task) {
   return methods::with_method<Shape>(task.method, task.budget, [&]<class Encoder>(double rate) { return tune<Encoder>(task, rate); });
 }
 
-}  // namespace finetune
+}  // namespace finetune::TOWPATH_WHERE
 
 // The build compiles this for each shape in a file of its own.
-#define TOWPATH_PART(Shape) template finetune::Report finetune::tune_shape<Shape>(const finetune::Task&);
+#define TOWPATH_PART(Shape) template finetune::Report finetune::TOWPATH_WHERE::tune_shape<Shape>(const finetune::Task&);

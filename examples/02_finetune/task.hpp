@@ -17,7 +17,7 @@ namespace finetune {
 using towpath::Index;
 
 struct Task {
-  std::string model, collection, split = "test", method = "iaa-l", budget = "0.5", save, resume, run, weights = "f32", cache = "off", team = "none";
+  std::string model, collection, split = "test", method = "iaa-l", budget = "0.5", save, resume, run, weights = "f32", cache = "off", team = "none", device = "cpu";
   Index epochs = 3, batch = 32, negatives = 1, accumulate = 1, threads = 0, query_length = 64, passage_length = 256, depth = 100, train_queries = 0,
         stop_after = 0, batch_tokens = 0;
   double rate = 0;          // 0: the method's own
@@ -42,7 +42,13 @@ struct Report {
 };
 
 // Compiled for each shape in a file of its own.
+namespace on_cpu {
 template <class Shape>
 Report tune_shape(const Task&);
+}  // namespace on_cpu
+namespace on_gpu {
+template <class Shape>
+Report tune_shape(const Task&);
+}  // namespace on_gpu
 
 }  // namespace finetune

@@ -26,6 +26,7 @@ static int run(int argc, char** argv) {
   options.add("--dot", task.dot, "leave vectors at their own length (default: length 1, for cosine)");
   options.add("--max-length", task.max_length, "tokens; longer texts are cut").between(3, 512);
   options.add("--weights", task.weights, "frozen weights in f32 or bf16: half the memory and, where the machine multiplies bf16, several times the speed").one_of({"f32", "bf16"});
+  options.add("--device", task.device, "where the model is: cpu, or cuda for a GPU").one_of(program::devices);
   options.add("--threads", task.threads, "0: all cores");
   options.add("--quiet", task.quiet, "no progress bar");
   options.add("--json", json, "write what was measured to this file");
@@ -44,7 +45,10 @@ static int run(int argc, char** argv) {
       fail(task.adapter + " is of the method \"" + task.method + "\"", "this program was not compiled for it", "Add it to examples/methods.hpp and build again");
   }
   Json results;
-  methods::with_shape_of(task.model, [&]<class Shape>(Shape) { results = encoding::encode_shape<Shape>(task); });
+  methods::with_shape_of(task.model, [&]<class Shape>(Shape) {
+    using namespace encoding;
+    results = TOWPATH_ON(task.device, encode_shape<Shape>(task));
+  });
   if (!json.empty()) program::write_json(json, results);
   return 0;
 }

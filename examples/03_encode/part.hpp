@@ -1,14 +1,13 @@
 // Encoding for one shape and every method; pooling and similarity are chosen at run time, since inference alone needs no types for them.
 #pragma once
 
+#include "../device.hpp"
 #include "task.hpp"
 
-#include <towpath/towpath.hpp>
-
-namespace encoding {
+namespace encoding::TOWPATH_WHERE {
 
 using namespace towpath;
-using Env = Cpu<float, FloatOrBf16>;
+using Env = program::TOWPATH_WHERE::Device;
 
 template <class Encoder>
 struct Embedder {
@@ -60,7 +59,7 @@ Json encode_shape(const Task& task) {
   return methods::with_method<Shape>(task.method, task.budget, [&]<class Encoder>(double) { return encode<Encoder>(task); });
 }
 
-}  // namespace encoding
+}  // namespace encoding::TOWPATH_WHERE
 
 // The build compiles this for each shape in a file of its own.
-#define TOWPATH_PART(Shape) template towpath::Json encoding::encode_shape<Shape>(const encoding::Task&);
+#define TOWPATH_PART(Shape) template towpath::Json encoding::TOWPATH_WHERE::encode_shape<Shape>(const encoding::Task&);

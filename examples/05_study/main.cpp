@@ -27,7 +27,9 @@ namespace {
 
 void compute(const Task& t) {
   try {
-    methods::with_shape_of(t.setting.model, [&]<class Shape>(Shape) { t.setting.stage == "retrieval" ? run_retrieval<Shape>(t) : run_reranking<Shape>(t); });
+    methods::with_shape_of(t.setting.model, [&]<class Shape>(Shape) {
+      t.setting.stage == "retrieval" ? TOWPATH_ON(t.setting.device, run_retrieval<Shape>(t)) : TOWPATH_ON(t.setting.device, run_reranking<Shape>(t));
+    });
   } catch (const Error& e) {
     // a run that diverges is a result, of a rate or of a seed
     if (std::string(e.what()).find("the loss is no longer a number") == std::string::npos) throw;
@@ -156,6 +158,7 @@ int run(int argc, char** argv) {
   options.add("--clip", s.clip, "largest gradient norm, 0 for any").not_negative();
   options.add("--decay", s.decay, "AdamW's weight decay").not_negative();
   options.add("--weights", s.weights, "frozen weights in f32 or bf16: several times the speed where the machine multiplies bf16; what trains stays in float").one_of({"f32", "bf16"});
+  options.add("--device", s.device, "where the model is: cpu, or cuda for a GPU").one_of(program::devices);
   options.add("--threads", s.threads, "of one run").positive();
   options.add("--jobs", jobs, "runs at a time").positive();
   options.add("--analyse", analyse, "also measure discrepancy, loss surface and sharpness of each method (seed 1)");

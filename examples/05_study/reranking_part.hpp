@@ -3,7 +3,7 @@
 
 #include "run.hpp"
 
-namespace study {
+namespace study::TOWPATH_WHERE {
 
 // Re-ranking: a cross-encoder with cross-entropy over groups, of first-stage candidates: the best `pool` on dev, the best `depth` on test.
 template <class Encoder>
@@ -60,7 +60,7 @@ void run_reranking(const Task& t) {
   methods::with_method<Shape>(t.method, t.budget, [&]<class Encoder>(double) { run<Rescoring<Encoder>>(t); });
 }
 
-}  // namespace study
+}  // namespace study::TOWPATH_WHERE
 
 // The build compiles this for each shape in a file of its own.
-#define TOWPATH_PART(Shape) template void study::run_reranking<Shape>(const study::Task&);
+#define TOWPATH_PART(Shape) template void study::TOWPATH_WHERE::run_reranking<Shape>(const study::Task&);

@@ -3,7 +3,7 @@
 
 #include "run.hpp"
 
-namespace study {
+namespace study::TOWPATH_WHERE {
 
 // Retrieval: a bi-encoder with InfoNCE over in-batch and hard negatives; dev searches a sample of the documents, test all of them.
 template <class Encoder>
@@ -57,7 +57,7 @@ void run_retrieval(const Task& t) {
   methods::with_method<Shape>(t.method, t.budget, [&]<class Encoder>(double) { run<Retrieving<Encoder>>(t); });
 }
 
-}  // namespace study
+}  // namespace study::TOWPATH_WHERE
 
 // The build compiles this for each shape in a file of its own.
-#define TOWPATH_PART(Shape) template void study::run_retrieval<Shape>(const study::Task&);
+#define TOWPATH_PART(Shape) template void study::TOWPATH_WHERE::run_retrieval<Shape>(const study::Task&);

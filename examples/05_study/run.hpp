@@ -2,12 +2,12 @@
 #pragma once
 
 #include "../collection.hpp"
+#include "../device.hpp"
 #include "plan.hpp"
 
 #include <towpath/analysis/discrepancy.hpp>
 #include <towpath/analysis/loss_surface.hpp>
 #include <towpath/analysis/sharpness.hpp>
-#include <towpath/towpath.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -16,10 +16,10 @@
 #include <utility>
 #include <vector>
 
-namespace study {
+namespace study::TOWPATH_WHERE {
 
 using namespace towpath;
-using Env = Cpu<float, FloatOrBf16>;
+using Env = program::TOWPATH_WHERE::Device;
 
 inline const std::vector<Measure>& measures() {
   static const std::vector<Measure> all{measure::ndcg(10), measure::mrr(10), measure::recall(100)};
@@ -175,4 +175,4 @@ void run(const Task& t) {
   }
 }
 
-}  // namespace study
+}  // namespace study::TOWPATH_WHERE

@@ -17,7 +17,7 @@ using towpath::Json;
 
 // What all runs of a study have in common.
 struct Setting {
-  std::string stage = "retrieval", model, collection, weights = "f32", first_stage = "bm25";
+  std::string stage = "retrieval", model, collection, weights = "f32", first_stage = "bm25", device = "cpu";
   Index train_queries = 2048, dev_queries = 200, test_queries = 0;  // fixed samples (0: all)
   Index epochs = 1, evaluations = 8;                                // dev metrics in the course of a run
   Index batch = 16, negatives = 1;                                  // retrieval: hard ones per query; re-ranking: the rest of a group
@@ -41,9 +41,17 @@ struct Task {
 };
 
 // Trains, unless FOLDER/run.json is there, and tests, if asked to and unless FOLDER/test.json is there.
+namespace on_cpu {
 template <class Shape>
 void run_retrieval(const Task&);
 template <class Shape>
 void run_reranking(const Task&);
+}  // namespace on_cpu
+namespace on_gpu {
+template <class Shape>
+void run_retrieval(const Task&);
+template <class Shape>
+void run_reranking(const Task&);
+}  // namespace on_gpu
 
 }  // namespace study

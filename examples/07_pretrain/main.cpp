@@ -31,6 +31,7 @@ static int run(int argc, char** argv) {
   options.add("--decay", t.decay, "AdamW's weight decay").not_negative();
   options.add("--clip", t.clip, "largest gradient norm, 0 for any").not_negative();
   options.add("--seed", t.seed, "of order, masks and drawn weights");
+  options.add("--device", t.device, "where the model is: cpu, or cuda for a GPU").one_of(program::devices);
   options.add("--threads", t.threads, "0: all cores; results do not depend on it");
   options.add("--resume", t.resume, "go on with the run that stopped in --out (repeat its options)");
   options.add("--stop-after", t.stop_after, "leave after so many steps, as if interrupted; for trying --resume").without_default();
@@ -48,7 +49,10 @@ static int run(int argc, char** argv) {
     at = comma + 1;
   }
   Report r;
-  methods::with_shape_of(t.model, [&]<class Shape>(Shape) { r = pretraining::pretrain<Shape>(t); });
+  methods::with_shape_of(t.model, [&]<class Shape>(Shape) {
+    using namespace pretraining;
+    r = TOWPATH_ON(t.device, pretrain<Shape>(t));
+  });
   if (static_cast<Index>(r.losses.size()) < t.steps && t.stop_after > 0) {
     std::printf("stopped after %td of %td steps; go on with --resume\n", t.stop_after, t.steps);
     return 0;

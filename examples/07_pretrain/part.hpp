@@ -1,14 +1,13 @@
 // Masked language modelling (Devlin et al. 2019) of every weight of a backbone, for one shape.
 #pragma once
 
+#include "../device.hpp"
 #include "task.hpp"
-
-#include <towpath/towpath.hpp>
 
 #include <cstdio>
 #include <numeric>
 
-namespace pretraining {
+namespace pretraining::TOWPATH_WHERE {
 
 using namespace towpath;
 
@@ -67,7 +66,7 @@ template <class Shape>
 Report pretrain(const Task& t) {
   using Layers = Repeat<Shape::layers, TransformerLayer<Shape, FullTuning>>;
   using Arch = MaskedLanguageModel<Bert<Shape, Layers, FullTuning>>;
-  using Env = Cpu<float>;
+  using Env = program::TOWPATH_WHERE::Device;
   using Model = typename Arch::template On<Env>;
   const WordPiece words(t.model);
   const std::int32_t mask = words.id("[MASK]");
@@ -144,7 +143,7 @@ Report pretrain(const Task& t) {
   return r;
 }
 
-}  // namespace pretraining
+}  // namespace pretraining::TOWPATH_WHERE
 
 // The build compiles this for each shape in a file of its own.
-#define TOWPATH_PART(Shape) template pretraining::Report pretraining::pretrain<Shape>(const pretraining::Task&);
+#define TOWPATH_PART(Shape) template pretraining::Report pretraining::TOWPATH_WHERE::pretrain<Shape>(const pretraining::Task&);

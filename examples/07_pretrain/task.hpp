@@ -12,7 +12,7 @@ namespace pretraining {
 using towpath::Index;
 
 struct Task {
-  std::string model, out;
+  std::string model, out, device = "cpu";
   std::vector<std::string> collections;
   Index steps = 1000, batch = 32, length = 128, threads = 0, stop_after = 0;
   double rate = 1e-4, warmup = 0.05, decay = 0.01, clip = 1, masked = 0.15;
@@ -26,7 +26,13 @@ struct Report {
 };
 
 // Compiled for each shape in a file of its own.
+namespace on_cpu {
 template <class Shape>
 Report pretrain(const Task&);
+}  // namespace on_cpu
+namespace on_gpu {
+template <class Shape>
+Report pretrain(const Task&);
+}  // namespace on_gpu
 
 }  // namespace pretraining

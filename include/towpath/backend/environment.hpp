@@ -14,12 +14,15 @@ struct Settings {
   Index threads = 0;       // 0: as many as the machine has; results do not depend on it
   std::uint64_t seed = 42;
   float dropout = 0;       // of hidden states and attention probabilities, wherever Learn and Rehearse draw it
-  bool bf16 = false;       // under Cpu<float, FloatOrBf16>: hold frozen weights in bf16
+  bool bf16 = false;       // under Cpu<float, FloatOrBf16> and Cuda<FloatOrBf16>: hold frozen weights in bf16
   // A product with so many rows puts its frozen weight in order anew, for two to five per cent of its time; with fewer the weight keeps the order, once
   // for each orientation asked for. 0: memory is scarce; a number that no batch reaches: time is.
   Index repack = 1024;
   const char* isa = nullptr;  // force the kernels of this name: baseline, avx2, avx512, avx512_bf16, amx; none: the best there are
 };
+
+// In place of a type: float or bf16, as Settings::bf16 says. For programs that take it from a command line and are compiled once.
+struct FloatOrBf16 {};
 
 // Which of its two kinds of text a model with two towers reads.
 enum class Side { query, passage };

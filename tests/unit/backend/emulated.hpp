@@ -114,8 +114,10 @@ private:
 template <class T, Index threads = 1>
 struct LoopQueue {
   using Space = Far;
-  static constexpr bool rounds = false;
   Index uploads = 0;
+
+  explicit LoopQueue(const Settings&) {}
+  bool rounds() const { return false; }
 
   template <class F>
   void each(Index rows, Index columns, const F& f) {

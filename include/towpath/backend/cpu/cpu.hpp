@@ -66,13 +66,10 @@ const kernels::Table<T>& choose(const char* wanted) {
 // What attention does with its probabilities between forward and backward: heads · Σ n² numbers kept, or computed again from log-sums.
 enum class Probabilities { recomputed, kept };
 
-// In place of a type: float or bf16, as Settings::bf16 says. For programs that take it from a command line and are compiled once.
-struct FloatOrBf16 {};
-
 // The operations on T, with frozen weights held as Frozen (T itself, or bf16 under float).
 template <class T, class Frozen = T, Probabilities probabilities = Probabilities::recomputed>
 struct Ops : reference::Ops<T> {
-  static_assert(std::is_same_v<Frozen, T> || ((std::is_same_v<Frozen, bf16> || std::is_same_v<Frozen, cpu::FloatOrBf16>) && std::is_same_v<T, float>),
+  static_assert(std::is_same_v<Frozen, T> || ((std::is_same_v<Frozen, bf16> || std::is_same_v<Frozen, FloatOrBf16>) && std::is_same_v<T, float>),
                 "[towpath] Cpu<T, Frozen>: frozen weights are held as T itself, or as bf16 under float: Cpu<float>, Cpu<double> or Cpu<float, bf16>");
   using Loops = reference::Ops<T>;
   using typename Loops::V;
@@ -407,8 +404,6 @@ protected:  // for environments that replace some of this
 };
 
 }  // namespace cpu
-
-using cpu::FloatOrBf16;
 
 // The CPU in float or double; Cpu<float, bf16> holds frozen weights in bf16 and adds up in float.
 template <class T, class Frozen = T, cpu::Probabilities probabilities = cpu::Probabilities::recomputed>

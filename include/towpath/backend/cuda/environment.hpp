@@ -6,8 +6,9 @@
 
 namespace towpath::cuda {
 
-// An environment whose work is put on a queue. A Queue has
+// An environment whose work is put on a queue. A Queue is made from Settings and has
 //   Space                                    where its memory is
+//   rounds()                                 whether products with frozen weights round to bf16
 //   each(rows, columns, f)                   f(t, j) for each element
 //   groups(n, f)                             f(group, i) for each of n items
 //   tiles(n, room, f)                        the same with `room` numbers of shared memory for each group: f(group, i, shared)
@@ -17,12 +18,12 @@ namespace towpath::cuda {
 template <class T, class Queue>
 class Environment : public towpath::Environment<T, Ops<T, typename Queue::Space>, typename Queue::Space> {
 public:
-  explicit Environment(Settings settings = {}) : towpath::Environment<T, Ops<T, typename Queue::Space>, typename Queue::Space>(settings) {}
+  explicit Environment(Settings settings = {}) : towpath::Environment<T, Ops<T, typename Queue::Space>, typename Queue::Space>(settings), queue_(settings) {}
 
   Queue& queue() { return queue_; }
   Lists<typename Queue::Space>& lists() { return lists_; }
   // Are frozen weights, and what they are multiplied by, rounded to bf16?
-  bool rounds() const { return Queue::rounds; }
+  bool rounds() const { return queue_.rounds(); }
 
 private:
   Queue queue_;

@@ -22,19 +22,21 @@ inline void require(cublasStatus_t s, const char* what) {
   if (s != CUBLAS_STATUS_SUCCESS) fail(std::string("cuBLASLt refused: ") + what, cublasLtGetStatusString(s), "See CUBLASLT_LOG_LEVEL in NVIDIA's manual");
 }
 
-// The queue of Cuda<T>: kernels on a stream, and products. Matrices are float or double; `rounds`: frozen weights are held in bf16, and what they
+// The queue of Cuda<T>: kernels on a stream, and products. Matrices are float or double; if it rounds() (always for bf16, as Settings::bf16 says for
+// FloatOrBf16), frozen weights are held in bf16, and what they
 // are multiplied by is rounded to it, and so is what is multiplied by a weight that trains; sums are in float all the same. Else nothing is rounded, not to TF32 either.
-template <class T, bool rounds_ = false>
+template <class T, class Frozen = T>
 class Queue : public Stream {
-  static_assert(std::is_same_v<T, float> || (std::is_same_v<T, double> && !rounds_), "[towpath] Cuda<T>: T is float, double or bf16");
+  static_assert(std::is_same_v<T, float> || (std::is_same_v<T, double> && std::is_same_v<Frozen, T>), "[towpath] Cuda<T>: T is float, double, bf16 or FloatOrBf16");
 
 public:
   using Space = Device;
-  static constexpr bool rounds = rounds_;
+  static constexpr bool may_round = !std::is_same_v<Frozen, T>;
 
-  Queue() : room_(workspace), pool_(std::make_shared<towpath::Pool<Device>>()) { require(cublasLtCreate(&handle_), "to start"); }
+  explicit Queue(const Settings& s) : rounds_(std::is_same_v<Frozen, bf16> || (may_round && s.bf16)), room_(workspace), pool_(std::make_shared<towpath::Pool<Device>>()) { require(cublasLtCreate(&handle_), "to start"); }
+  bool rounds() const { return rounds_; }
   ~Queue() {
-    for (auto& [_, p] : plans_) p.drop();
+    forget();
     cublasLtDestroy(handle_);
   }
 
@@ -53,14 +55,14 @@ public:
       return finish;
     }
     // cuBLASLt counts down columns, so a matrix here is its transpose there: yᵀ = bᵀ-or-b aᵀ-or-a
-    const bool half = rounds && factor.forms;
+    const bool half = rounds() && factor.forms;
     // an epilogue wants its bias aligned; what is not is left to the kernel
     const bool bias = !finish.bias.empty() && alignment_of(finish.bias.data) >= 16;
     Problem p{half, turn != Turn::right ? CUBLAS_OP_N : CUBLAS_OP_T, turn == Turn::left ? CUBLAS_OP_T : CUBLAS_OP_N, y.columns, y.rows, inner,
               half ? b.columns : b.stride, half ? a.columns : a.stride, y.stride, y.stride, bias};
     const void *left = b.data, *right = a.data;
     Buffer<Device> rounded;
-    if constexpr (rounds) {
+    if constexpr (may_round) {
       if (half) {
         left = factor.forms->form(0, static_cast<std::size_t>(b.size()) * sizeof(bf16), [&](void* to) { round(b, to); }, nullptr, 0);
         rounded = Buffer<Device>(static_cast<std::size_t>(a.size()) * sizeof(bf16), pool_);
@@ -125,13 +127,18 @@ private:
     const auto at = reinterpret_cast<std::uintptr_t>(p) & 255;
     return at == 0 ? 256 : static_cast<std::uint32_t>(at & (~at + 1));
   }
-  // How a product of these extents and alignments is done: asked for once; null if there is no way.
+  void forget() {
+    for (auto& [_, p] : plans_) p.drop();
+    plans_.clear();
+  }
+  // How a product of these extents and alignments is done: asked for once, and again when there were many others; null if there is no way.
   Plan* plan_of(const Problem& p, const void* bias) {
+    if (plans_.size() > 8192) forget();
     if (const auto it = plans_.find(p); it != plans_.end()) return it->second.operation ? &it->second : nullptr;
     constexpr bool wide = std::is_same_v<T, double>;
     const cudaDataType_t held = wide ? CUDA_R_64F : CUDA_R_32F, multiplied = p.half ? CUDA_R_16BF : held;
     Plan plan;
-    require(cublasLtMatmulDescCreate(&plan.operation, wide ? CUBLAS_COMPUTE_64F : rounds ? CUBLAS_COMPUTE_32F_FAST_16BF : CUBLAS_COMPUTE_32F, held), "to describe a product");
+    require(cublasLtMatmulDescCreate(&plan.operation, wide ? CUBLAS_COMPUTE_64F : rounds() ? CUBLAS_COMPUTE_32F_FAST_16BF : CUBLAS_COMPUTE_32F, held), "to describe a product");
     require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSA, &p.left, sizeof p.left), "to turn a matrix");
     require(cublasLtMatmulDescSetAttribute(plan.operation, CUBLASLT_MATMUL_DESC_TRANSB, &p.right, sizeof p.right), "to turn a matrix");
     if (p.bias) {
@@ -169,6 +176,7 @@ private:
   }
 
   static constexpr std::size_t workspace = std::size_t{32} << 20;
+  bool rounds_;
   cublasLtHandle_t handle_ = nullptr;
   Buffer<Device> room_;
   std::shared_ptr<towpath::Pool<Device>> pool_;
