@@ -32,6 +32,10 @@ std::unique_ptr<Case> bert_base(const Order&);
 std::unique_ptr<Case> minilm_bf16(const Order&);
 std::unique_ptr<Case> bert_base_bf16(const Order&);
 
+// cpu.cpp has these for bench_compare, gpu.cu for bench_compare_gpu.
+std::unique_ptr<Case> make_case(const std::string& shape, const std::string& type, const Order&);
+double device_megabytes();  // in use on the GPU, by all programs; 0 without one
+
 template <class Env, class Encoder>
 class On : public Case {
 public:
@@ -43,11 +47,12 @@ public:
   }
   double run() override {
     const auto e = model_.encode(env_, all_);
-    return 0 * static_cast<double>(e.data()[0]);
+    return 0 * static_cast<double>(on_host(e).data()[0]);
   }
   std::vector<float> embeddings() override {
     const auto e = model_.encode(env_, all_);
-    return {e.data(), e.data() + e.size()};
+    const auto here = on_host(e);
+    return {here.data(), here.data() + e.size()};
   }
 
 protected:

@@ -1,10 +1,10 @@
 // towpath's side of compare.py: takes commands on standard input, one a line, and answers each with one line of JSON.
 //   types                                                   the types that were compiled in
 //   machine THREADS                                         measured peaks, FLOP/s
-//   open SHAPE TYPE METHOD LENGTHS THREADS RATE FOLDER      minilm | bert-base, f32 | bf16; texts: FOLDER/../LENGTHS.safetensors
+//   open SHAPE TYPE METHOD LENGTHS THREADS RATE FOLDER      minilm | bert-base (on a GPU bert-large, too), f32 | bf16; texts: FOLDER/../LENGTHS.safetensors
 //   run N                                                   N steps: seconds, losses
 //   embed FILE                                              embeddings as .npy
-//   memory                                                  MB: resident at most since the start, since the last `forget`, and now
+//   memory                                                  MB: resident at most since the start, since the last `forget`, and now; in use on the GPU
 //   forget                                                  begins a new peak (Linux: clear_refs)
 //   close
 #include "case.hpp"
@@ -115,7 +115,7 @@ public:
     }
     if (what == "memory") {
       const double since = megabytes("VmHWM:");
-      return Answer().add("peak", std::max(peak_, since)).add("since", since).add("now", megabytes("VmRSS:"));
+      return Answer().add("peak", std::max(peak_, since)).add("since", since).add("now", megabytes("VmRSS:")).add("device", device_megabytes());
     }
     if (what == "forget") {
       peak_ = std::max(peak_, megabytes("VmHWM:"));
@@ -154,8 +154,7 @@ private:
     for (Index i = 0; i < o.batch.queries.count(); ++i) o.batch.positive.push_back(i);
     sequences_ = o.batch.queries.count() + o.batch.passages.count();
     case_.reset();
-    if (shape == "minilm") case_ = type == "f32" ? minilm(o) : minilm_bf16(o);
-    else case_ = type == "f32" ? bert_base(o) : bert_base_bf16(o);
+    case_ = make_case(shape, type, o);
     return Answer().add("opened", shape + " " + type + " " + o.method);
   }
 

@@ -14,15 +14,16 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 RANK, BOTTLENECK = 8, 12                       # case.hpp has the same
-SHAPES = {"minilm": dict(hidden=384, layers=6, heads=12, ffn=1536), "bert-base": dict(hidden=768, layers=12, heads=12, ffn=3072)}
+SHAPES = {"minilm": dict(hidden=384, layers=6, heads=12, ffn=1536), "bert-base": dict(hidden=768, layers=12, heads=12, ffn=3072),
+          "bert-large": dict(hidden=1024, layers=24, heads=16, ffn=4096)}
 QUERY_MEAN, PASSAGE_MEAN, LONGEST_QUERY, LONGEST_PASSAGE, EQUAL = 9, 75, 32, 128, 128
 
 
 # --- weights ----------------------------------------------------------------------------------------------------------
-def bert_base(folder):
+def drawn(folder, s):
     from transformers import BertConfig, BertModel
     folder.mkdir(parents=True, exist_ok=True)
-    config = BertConfig(vocab_size=30522)
+    config = BertConfig(vocab_size=30522, hidden_size=s["hidden"], num_hidden_layers=s["layers"], num_attention_heads=s["heads"], intermediate_size=s["ffn"])
     generator = torch.Generator().manual_seed(1)
     with torch.device("meta"):
         names = {n: tuple(t.shape) for n, t in BertModel(config, add_pooling_layer=False).named_parameters()}
@@ -72,22 +73,31 @@ def mix(short, long, mean, count, rng):
     return taken
 
 
-def batches(out, data, tokenizer, pairs):
+def batches(out, data, tokenizer, pairs, more=()):
+    """realistic: `pairs` of a query and a passage; equal; and realistic-N for each N of `more`."""
     rng = random.Random(3)
     def ids(texts, longest):
         texts = rng.sample(texts, min(len(texts), 1500))
         cut = lambda t: t if len(t) <= longest else t[:longest - 1] + t[-1:]
         return [cut(e.ids) for e in tokenizer.encode_batch(texts)]
     squad, terms = data / "squad-dev-retrieval", data / "openstax-glossary"
-    queries = mix(ids(column(terms / "queries.tsv"), LONGEST_QUERY), ids(column(squad / "queries.tsv"), LONGEST_QUERY), QUERY_MEAN, pairs, rng)
+    short, asked = (ids(column(c / "queries.tsv"), LONGEST_QUERY) for c in (terms, squad))
+    queries = mix(short, asked, QUERY_MEAN, pairs, rng)
     long = ids(column(squad / "collection.tsv"), LONGEST_PASSAGE)
     medical = ids(column(data / "medquad-short" / "collection.tsv"), LONGEST_PASSAGE)
-    passages = mix(ids(column(terms / "collection.tsv"), LONGEST_PASSAGE), long, PASSAGE_MEAN, pairs // 2, rng) + \
-        mix(medical, long, PASSAGE_MEAN, pairs - pairs // 2, rng)
-    rng.shuffle(passages)
+    defined = ids(column(terms / "collection.tsv"), LONGEST_PASSAGE)
+
+    def passages(pairs):
+        mixed = mix(defined, long, PASSAGE_MEAN, pairs // 2, rng) + mix(medical, long, PASSAGE_MEAN, pairs - pairs // 2, rng)
+        rng.shuffle(mixed)
+        return mixed
+    sets = {"realistic": (queries, passages(pairs))}
     whole = [t for t in long if len(t) == EQUAL]
     equal = rng.sample(whole, 16)
-    for name, sides in (("realistic", (queries, passages)), ("equal", (equal[:8], equal[8:]))):
+    sets["equal"] = (equal[:8], equal[8:])
+    for n in more:
+        sets[f"realistic-{n}"] = (mix(short, asked, QUERY_MEAN, n, rng), passages(n))
+    for name, sides in sets.items():
         tensors = {}
         for side, sequences in zip(("queries", "passages"), sides):
             tensors[f"{side}.ids"] = torch.tensor([t for s in sequences for t in s])
@@ -95,23 +105,24 @@ def batches(out, data, tokenizer, pairs):
         save_file(tensors, out / f"{name}.safetensors")
 
 
-def prepare(out, data, minilm, pairs):
+def prepare(out, data, minilm, pairs, shapes=("minilm", "bert-base"), more=()):
     """Makes what is missing; a folder made with other numbers is made again."""
     out.mkdir(parents=True, exist_ok=True)
-    note, wanted = out / "inputs.json", {"pairs": pairs, "version": 2}
+    note, wanted = out / "inputs.json", {"pairs": pairs, "version": 2} | ({"shapes": list(shapes), "more": list(more)} if more else {})
     if note.exists() and json.loads(note.read_text()) == wanted:
         return
     (out / "minilm").mkdir(exist_ok=True)
     for name in ("config.json", "model.safetensors"):
         shutil.copyfile(minilm / name, out / "minilm" / name)
-    bert_base(out / "bert-base")
-    for name, shape in SHAPES.items():
+    for name in shapes[1:]:
+        drawn(out / name, SHAPES[name])
+    for name, shape in ((n, SHAPES[n]) for n in shapes):
         for method in ("lora", "adapter", "iaa-l"):
             save_file(initial(shape, method), out / name / f"init_{method}.safetensors")
     tokenizer = Tokenizer.from_file(str(minilm / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    batches(out, data, tokenizer, pairs)
+    batches(out, data, tokenizer, pairs, more)
     note.write_text(json.dumps(wanted))
 
 

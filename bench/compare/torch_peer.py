@@ -4,7 +4,7 @@
 
 TYPE f32, or bf16 for torch.autocast. A step is what a user of transformers and peft writes: each side of the batch padded to its longest sequence (both
 sides at once where they are equally long), attention mask, mean pooling, cosine, cross entropy of the scores over 0.05, fused AdamW. METHOD sorted
-encodes by length in batches of 32, as sentence-transformers' encode() does.
+encodes by length in batches of 32, as sentence-transformers' encode() does. TOWPATH_PEER_DEVICE=cuda puts it on a GPU.
 """
 import contextlib, json, os, sys, time
 from pathlib import Path
@@ -21,6 +21,7 @@ from transformers.utils import logging
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 TEMPERATURE = 0.05
+DEVICE = os.environ.get("TOWPATH_PEER_DEVICE", "cpu")
 
 
 # --- methods ----------------------------------------------------------------------------------------------------------
@@ -95,6 +96,7 @@ class Case:
         model.requires_grad_(method == "full").eval()                      # eval: no dropout
         if method in ("lora", "adapter", "iaa-l"):
             model = {"lora": lora, "adapter": adapter, "iaa-l": iaa_l}[method](model, load_file(folder / f"init_{method}.safetensors"))
+        model.to(DEVICE)
         self.model, self.adam = model, None
         self.forward = torch.compile(model, dynamic=False) if how == "compile" else model
         trained = [(n, w) for n, w in model.named_parameters() if w.requires_grad]
@@ -109,10 +111,10 @@ class Case:
     def pad(sequences):
         ids = nn.utils.rnn.pad_sequence(sequences, batch_first=True)
         mask = (torch.arange(ids.shape[1]) < torch.tensor([len(s) for s in sequences])[:, None]).long()
-        return ids, mask
+        return ids.to(DEVICE), mask.to(DEVICE)
 
     def autocast(self):
-        return torch.autocast("cpu", torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+        return torch.autocast(DEVICE, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
 
     def encode(self):
         with self.autocast():
@@ -131,17 +133,41 @@ class Case:
         self.adam.zero_grad(set_to_none=True)
         e = self.encode()
         scores = e[:self.queries] @ e[self.queries:].T / TEMPERATURE
-        loss = F.cross_entropy(scores, torch.arange(self.queries))
+        loss = F.cross_entropy(scores, torch.arange(self.queries, device=DEVICE))
         loss.backward()
         self.adam.step()
         return loss.item()
 
     def embed(self, path):
         with torch.inference_mode():
-            e = self.encode().numpy()
+            e = self.encode().cpu().numpy()
         if self.method == "sorted":
             e = e[np.argsort(self.order)]
         np.save(path, e)
+
+
+def machine():
+    """A GPU's rates as the best of several products and copies: FLOP/s in bf16 and float32 (no TF32), bytes/s."""
+    def best(seconds_of, work):
+        seconds_of()
+        return work / min(seconds_of() for _ in range(5))
+
+    def timed(f, times):
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(times):
+            f()
+        end.record()
+        torch.cuda.synchronize()
+        return start.elapsed_time(end) / 1e3 / times
+    rates = {}
+    for name, dtype, n in (("bf16", torch.bfloat16, 8192), ("f32", torch.float32, 8192)):
+        a, b = (torch.randn(n, n, device=DEVICE, dtype=dtype) for _ in range(2))
+        rates[name] = best(lambda: timed(lambda: a @ b, 10), 2 * n ** 3)
+    x = torch.empty(1 << 30, device=DEVICE, dtype=torch.uint8)
+    y = torch.empty_like(x)
+    rates["bytes"] = best(lambda: timed(lambda: y.copy_(x), 10), 2 * x.numel())
+    return rates
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -156,7 +182,10 @@ class Session:
 
     def answer(self, what, *rest):
         if what == "version":
-            return {"torch": torch.__version__, "bf16": torch.ops.mkldnn._is_mkldnn_bf16_supported()}
+            return {"torch": torch.__version__, "bf16": torch.ops.mkldnn._is_mkldnn_bf16_supported()} | (
+                {"device": torch.cuda.get_device_name()} if DEVICE == "cuda" else {})
+        if what == "machine":
+            return machine()
         if what == "open":
             self.case = None
             self.case = Case(*rest)
@@ -166,7 +195,8 @@ class Session:
             return {"closed": 1}
         if what == "memory":
             since = megabytes("VmHWM")
-            return {"peak": max(self.peak, since), "since": since, "now": megabytes("VmRSS")}
+            device = (lambda free, all: (all - free) / 1e6)(*torch.cuda.mem_get_info()) if DEVICE == "cuda" else 0.0
+            return {"peak": max(self.peak, since), "since": since, "now": megabytes("VmRSS"), "device": device}
         if what == "forget":
             self.peak = max(self.peak, megabytes("VmHWM"))
             Path("/proc/self/clear_refs").write_text("5")
@@ -174,6 +204,8 @@ class Session:
         if what == "run":
             start = time.perf_counter()
             losses = [self.case.run() for _ in range(int(rest[0]))]
+            if DEVICE == "cuda":
+                torch.cuda.synchronize()
             return {"seconds": time.perf_counter() - start, "losses": losses}
         if what == "embed":
             self.case.embed(rest[0])

@@ -21,7 +21,9 @@ Report tune(const Task& task, double usual_rate) {
   constexpr Count count = parameters<Arch>();
   std::FILE* const out = task.quiet || !task.first() ? nullptr : stderr;
 
+  program::TOWPATH_WHERE::take_device(task.members);
   Env env({.threads = task.threads, .seed = task.seed, .dropout = task.dropout, .bf16 = task.weights == "bf16"});
+  const auto over_devices = program::TOWPATH_WHERE::over_devices(env, task.members);
   Model model(env);
   load(model, Safetensors(task.model + "/model.safetensors"));
   if (!model.tokenizer) fail("no vocab.txt in " + task.model, "texts cannot be tokenised without it", "Copy the checkpoint's vocab.txt there");
@@ -77,7 +79,7 @@ Report tune(const Task& task, double usual_rate) {
     const double rate = r.rate = task.rate > 0 ? task.rate : usual_rate;
     AdamW<Model> adam(model, Adam{.rate = rate, .decay = task.decay});
     const std::string folder = task.resume.empty() ? task.save : task.resume;
-    LoopOptions loop{.epochs = task.epochs, .accumulate = task.accumulate, .warmup = task.warmup, .clip = task.clip, .resume = !task.resume.empty(), .stop_after = task.stop_after, .progress = out, .team = task.members};
+    LoopOptions loop{.epochs = task.epochs, .accumulate = task.accumulate, .warmup = task.warmup, .clip = task.clip, .resume = !task.resume.empty(), .stop_after = task.stop_after, .progress = out, .team = over_devices ? over_devices.get() : task.members};
     if (!folder.empty()) loop.state = folder + "/state.safetensors";
     char numbers[320];
     std::snprintf(numbers, sizeof numbers, " queries %td epochs %td batch %td x %td negatives %td lr %g temperature %g dropout %g seed %llu lengths %td %td", sampler.count(), task.epochs, task.batch, task.accumulate, sampling.negatives, rate,

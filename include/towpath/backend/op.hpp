@@ -27,6 +27,14 @@ using FactorOf = Factor<typename Env::Scalar, typename Env::Space>;
 template <class Env>
 using FinishOf = Finish<typename Env::Scalar, typename Env::Space>;
 
+// [rows, columns] of zeros, from the environment's pool
+template <class Env>
+Tensor<Env> zeros(Env& env, Index rows, Index columns) {
+  auto y = env.template take<Env>(rows, columns);
+  if constexpr (requires { Env::Ops::clear(env, y.writable()); }) Env::Ops::clear(env, y.writable());  // on the queue of the other work
+  else y.clear();
+  return y;
+}
 // y = finish(a bᵀ)                                                                            a [m,k]  b [n,k]  -> [m,n]
 template <class Env>
 TOWPATH_OP Tensor<Env> nt(Env& env, View<Env> a, const FactorOf<Env>& b, const FinishOf<Env>& finish = {}) {
@@ -193,8 +201,7 @@ TOWPATH_OP void gather_rows_add(Env& env, View<Env> table, Ids ids, Writable<Env
 // y[t] = table[ids[t]], as a matrix of its own
 template <class Env>
 Tensor<Env> gather_rows(Env& env, View<Env> table, Ids ids) {
-  Tensor<Env> y = env.template take<Env>(static_cast<Index>(ids.size()), table.columns);
-  y.clear();
+  Tensor<Env> y = zeros(env, static_cast<Index>(ids.size()), table.columns);
   gather_rows_add<Env>(env, table, ids, y);
   return y;
 }
@@ -206,8 +213,7 @@ TOWPATH_OP void scatter_rows_add(Env& env, View<Env> dy, Ids ids, Writable<Env> 
 // x's rows at these places of `rows` rows, zeros between them
 template <class Env>
 Tensor<Env> scatter_rows(Env& env, View<Env> x, Ids places, Index rows) {
-  Tensor<Env> y = env.template take<Env>(rows, x.columns);
-  y.clear();
+  Tensor<Env> y = zeros(env, rows, x.columns);
   scatter_rows_add<Env>(env, x, places, y);
   return y;
 }

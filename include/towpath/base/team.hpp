@@ -7,7 +7,7 @@
 
 namespace towpath {
 
-// Numbers of a tensor, where its environment has them.
+// Numbers of a tensor.
 struct Numbers {
   void* data;
   Index count;
@@ -24,14 +24,16 @@ public:
   virtual ~Team() = default;
   virtual Index rank() const = 0;   // 0 … count - 1
   virtual Index count() const = 0;
+  virtual Index local_rank() const { return rank(); }  // among the members on this machine
 
   // In place over all members, on the host.
   virtual void sum(std::span<double> numbers) = 0;
-  // The same, where the environment of the model has its numbers.
+  // The same for many, in the memory of a device if this team reaches it.
   virtual void sum(std::span<const Numbers> all) = 0;
   // Everybody gets what member 0 has.
   virtual void share(void* host, std::size_t bytes) = 0;
   virtual void share(std::span<const Numbers> all) = 0;
+  virtual bool reaches_devices() const { return false; }
 
   double shared(double x) {
     share(&x, sizeof x);

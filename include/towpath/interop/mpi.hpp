@@ -50,6 +50,14 @@ public:
 
   Index rank() const override { return rank_; }
   Index count() const override { return count_; }
+  Index local_rank() const override {
+    MPI_Comm here = MPI_COMM_NULL;
+    require(MPI_Comm_split_type(all_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &here), "to find the processes of this machine");
+    int rank = 0;
+    MPI_Comm_rank(here, &rank);
+    MPI_Comm_free(&here);
+    return rank;
+  }
 
   void sum(std::span<double> numbers) override { sum_up(numbers.data(), numbers.size(), MPI_DOUBLE); }
   void sum(std::span<const Numbers> all) override {

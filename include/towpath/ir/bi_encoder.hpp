@@ -111,8 +111,7 @@ struct BiEncoder {
     template <class Pass>
     Tensor<Env> score_backward(Env& env, View<Env> dscores, const Batch& batch, const Saved<Pass>& saved) const {
       const auto [q, p] = sides(saved.embeddings, batch);
-      auto d = env.template take<Env>(q.rows + p.rows, hidden);
-      d.clear();
+      auto d = op::zeros(env, q.rows + p.rows, hidden);
       Env::Ops::nn(env, dscores, p, d.writable().row_block(0, q.rows));                                             // dq = ds p
       op::tn_add(env, dscores, q, d.writable().row_block(q.rows, p.rows));                                          // dp = dsᵀ q
       if constexpr (Similarity::normalises) d = op::normalise_rows_backward<Env>(env, d, saved.embeddings, saved.norms);

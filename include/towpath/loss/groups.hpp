@@ -39,7 +39,7 @@ Loss<Env> on_host(const GroupScores<Env>& scores, const F& f) {
   Loss<Env> l;
   l.value = f(std::span<const double>(s), std::span<double>(ds));
   std::transform(ds.begin(), ds.end(), there.begin(), [](double d) { return static_cast<Scalar>(d); });
-  l.gradient = Tensor<Env>(scores.values.rows(), scores.values.columns());
+  l.gradient = scores.env->template take<Env>(scores.values.rows(), scores.values.columns());
   if (n) Env::Space::copy(l.gradient.data(), there.data(), n * sizeof(Scalar));
   return l;
 }

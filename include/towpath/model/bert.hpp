@@ -202,7 +202,7 @@ struct Bert {
     template <bool from_firsts>
     static View<Env> widened(Env& env, View<Env> dy, const Ragged& tokens, [[maybe_unused]] Tensor<Env>& all) {
       if constexpr (from_firsts) {
-        all = Tensor<Env>(tokens.tokens(), hidden);
+        all = op::zeros(env, tokens.tokens(), hidden);
         op::add_firsts<Env>(env, dy, tokens, all);
         return all;
       } else {

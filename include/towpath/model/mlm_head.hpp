@@ -46,8 +46,7 @@ struct MaskedLanguageModel {
     template <class Pass>
     Tensor<Env> forward(Env& env, const Ragged& tokens, op::Ids rows, Saved<Pass>& saved) const {
       const Tensor<Env> states = encoder.template forward<PassFor<Tower, Pass>>(env, tokens, saved.encoder);              // [T, H]
-      saved.masked = Tensor<Env>(static_cast<Index>(rows.size()), hidden);
-      op::gather_rows_add<Env>(env, states, rows, saved.masked);                                                          // [M, H]
+      saved.masked = op::gather_rows<Env>(env, states, rows);                                                             // [M, H]
       saved.transformed = transform.template forward<Over<Pass>>(env, saved.masked.view(), saved.transform);
       op::FinishOf<Env> finish;
       finish.bias = bias;
@@ -60,8 +59,7 @@ struct MaskedLanguageModel {
       const Tensor<Env> dt = op::nn<Env>(env, dlogits, encoder.embeddings.word);                                          // [M, H]
       if constexpr (Tower::trains) {
         const Tensor<Env> dm = transform.template backward<Over<Pass>>(env, dt, saved.masked.view(), saved.transform, g.transform);
-        Tensor<Env> dstates(tokens.tokens(), hidden);
-        op::scatter_rows_add<Env>(env, dm, rows, dstates);                                                                // [T, H]
+        const Tensor<Env> dstates = op::scatter_rows<Env>(env, dm, rows, tokens.tokens());                                // [T, H]
         encoder.template backward<PassFor<Tower, Pass>>(env, dstates, tokens, saved.encoder, g.encoder);
       } else {
         transform.template backward<Over<Pass>>(env, dt, saved.masked.view(), saved.transform, g.transform);

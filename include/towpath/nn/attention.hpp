@@ -115,7 +115,7 @@ struct SelfAttention {
       Kept kept = std::move(saved.kept);
       require_kept(!kept.q.empty() || dy.rows == 0);
       [[maybe_unused]] InputGradient<Env, Pass> dprefix;
-      Tensor<Env> dtable = made && PrefixOn::trains ? Tensor<Env>(kept.table.rows(), kept.table.columns()) : Tensor<Env>();
+      Tensor<Env> dtable = made && PrefixOn::trains ? op::zeros(env, kept.table.rows(), kept.table.columns()) : Tensor<Env>();
       op::AttentionGradients<Env> d;
       if constexpr (per_text) dprefix = with_rows_backward<Pass>(env, dy, all, kept, saved.prefix, g.prefix, d);
       else d = op::attention_backward<Env>(env, dy, kept.q, kept.k, kept.v, keys(kept.table), values(kept.table), *all.sequences, heads,

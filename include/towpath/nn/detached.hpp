@@ -42,13 +42,11 @@ struct Detached {
     static Tensor<Env> nothing(Env& env, View<Env> dy, const X& x, const op::FinishOf<Env>& finish) {
       const Index columns = finish.plus.empty() ? dy.columns : finish.plus.columns;
       if constexpr (narrows<X> && looks_across<Base>) {
-        auto dx = env.template take<Env>(x.all.sequences->tokens(), columns);
-        dx.clear();
+        auto dx = op::zeros(env, x.all.sequences->tokens(), columns);
         if (!finish.plus.empty()) op::add_firsts<Env>(env, finish.plus, *x.all.sequences, dx);
         return dx;
       } else {
-        auto dx = env.template take<Env>(dy.rows, columns);
-        dx.clear();
+        auto dx = op::zeros(env, dy.rows, columns);
         op::finish<Env>(env, dx, finish);
         return dx;
       }

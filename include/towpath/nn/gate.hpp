@@ -74,9 +74,7 @@ struct ByText {
   Index width;
 
   Tensor<Env> ones(Index rows, Index columns) const {
-    Tensor<Env> none = env.template take<Env>(rows, columns);
-    none.clear();
-    return op::unary<functions::One, Env>(env, none);
+    return op::unary<functions::One, Env>(env, op::zeros(env, rows, columns));
   }
   void scale(View<Env> numbers, Writable<Env> rows) const {                                            // [S, 1], [R, width]
     const Tensor<Env> wide = op::nt<Env>(env, op::gather_rows<Env>(env, numbers, whose), ones(width, 1));
@@ -212,7 +210,7 @@ struct PrefixGate {
     InputGradient<Env, Pass> backward(Env& env, View<Env> dkeys, View<Env> dvalues, const Tokens<Env>& x, const Prefixed& at,
                                       Saved<Pass>& saved, Grads& g) const {
       const detail::ByText<Env> by{env, at.whose, Width};
-      Tensor<Env> dg(x.sequences->count(), 1);
+      Tensor<Env> dg = op::zeros(env, x.sequences->count(), 1);
       const auto one = [&](View<Env> d, View<Env> table, Writable<Env> dtable) {
         op::add<Env>(env, by.dots(d, op::gather_rows<Env>(env, table, at.which), dg.rows()), dg);
         Tensor<Env> scaled = op::copy<Env>(env, d);

@@ -58,7 +58,7 @@ struct PhmLinear {
       op::column_sums_add<Env>(env, dy, g.bias);
       op::tn_add<Env>(env, split(saved.v), d, g.right);
       const Tensor<Env> dv = op::nt<Env>(env, d, right);                                               // [T n, n r]
-      Tensor<Env> dmixing(mixed, mixed);
+      Tensor<Env> dmixing = op::zeros(env, mixed, mixed);
       op::tn_add<Env>(env, joined(dv, dy.rows), z, dmixing);
       for (const auto& places : where) op::gather_rows_add<Env>(env, column(dmixing.view()), places, column(g.rule.writable()));
       const Tensor<Env> dz = op::nn<Env>(env, joined(dv, dy.rows), mixing(env));                       // [T, n² r]
@@ -94,7 +94,7 @@ struct PhmLinear {
       return at;
     }();
     Tensor<Env> mixing(Env& env) const {
-      Tensor<Env> m(mixed, mixed);
+      Tensor<Env> m = op::zeros(env, mixed, mixed);
       for (const auto& places : where) op::scatter_rows_add<Env>(env, column(rule.view()), places, column(m.writable()));
       return m;
     }

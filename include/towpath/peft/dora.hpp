@@ -66,7 +66,7 @@ struct Decomposed {
       if constexpr (Base::bias_trains) op::column_sums_add(env, dy, base_g.bias);  // db += Σ_t dy
       const Kept k = std::move(saved.kept);
       require_kept(!k.u.empty() || dy.rows == 0);
-      Tensor<Env> dots(Out);
+      Tensor<Env> dots = op::zeros(env, 1, Out);
       op::column_dots_add<Env>(env, dy, k.u, dots);
       op::add<Env>(env, op::divide<Env>(env, dots, k.norms), g.magnitude);  // dm += Σ_t dy ⊙ u / ‖·‖
       const Tensor<Env> du = op::scale_columns<Env>(env, dy, k.c);          // [T, Out]

@@ -329,8 +329,7 @@ struct Climb {
     template <class X>
     static Tensor<Env> spread(Env& env, const X& x, Tensor<Env> d) {
       if constexpr (narrows<X> && across) {
-        auto all = env.template take<Env>(x.all.sequences->tokens(), d.columns());
-        all.clear();
+        auto all = op::zeros(env, x.all.sequences->tokens(), d.columns());
         op::add_firsts<Env>(env, d, *x.all.sequences, all);
         return all;
       } else {

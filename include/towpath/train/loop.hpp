@@ -50,11 +50,28 @@ struct Straight {
 };
 
 namespace detail {
-template <class Env>
-std::vector<Numbers> numbers_of(const std::vector<Tensor<Env>*>& tensors) {
+// call(numbers) for those of all tensors, where they are; by way of the host if they are on a device and the team does not reach it.
+template <class Env, class F>
+void with_numbers(const Team& team, const std::vector<Tensor<Env>*>& tensors, const F& call) {
+  using Scalar = typename Env::Scalar;
+  constexpr int bytes = static_cast<int>(sizeof(Scalar));
   std::vector<Numbers> all;
-  for (auto* t : tensors) all.push_back({t->data(), t->size(), static_cast<int>(sizeof(typename Env::Scalar))});
-  return all;
+  if (std::is_same_v<typename Env::Space, Host> || team.reaches_devices()) {
+    for (auto* t : tensors) all.push_back({t->data(), t->size(), bytes});
+    return call(all);
+  }
+  Index n = 0;
+  for (auto* t : tensors) n += t->size();
+  std::vector<Scalar> here(static_cast<std::size_t>(n));
+  Scalar* at = here.data();
+  for (auto* t : tensors) {
+    all.push_back({at, t->size(), bytes});
+    if (t->size()) Env::Space::copy(at, t->data(), all.back().size());
+    at += t->size();
+  }
+  call(all);
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    if (all[i].count) Env::Space::copy(tensors[i]->data(), all[i].data, all[i].size());
 }
 template <class Env>
 std::vector<Tensor<Env>*> owned(const std::vector<LeafRef<Env>>& leaves) {
@@ -92,7 +109,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
     state.step = adam.steps();
     if (rank == 0 && !options.state.empty()) save_training(options.state, options.identity, model, adam, best, state);
   };
-  if (team) team->share(detail::numbers_of(detail::owned(trained_leaves(model))));
+  if (team) detail::with_numbers(*team, detail::owned(trained_leaves(model)), [&](const auto& all) { team->share(all); });
   std::vector<Index> before{0};    // batches before each epoch, and all; epochs differ where batches are bounded by tokens
   Index steps = 0;
   for (Index e = 0; e < options.epochs; ++e) {
@@ -150,7 +167,7 @@ TrainState train(Model& model, Env& env, AdamW<Model>& adam, const Sampler& samp
       if (!std::isfinite(seen[0]))
         fail("the loss is no longer a number", "in epoch " + std::to_string(state.epoch + 1) + ", batch " + std::to_string(first + 1) + (end > first + 1 ? " to " + std::to_string(end) : ""),
              "Lower the learning rate, or lengthen the warm-up");
-      if (team) team->sum(detail::numbers_of(tensors<Model>(grads)));
+      if (team) detail::with_numbers(*team, tensors<Model>(grads), [&](const auto& all) { team->sum(all); });
       const double mean = 1.0 / static_cast<double>(end - first);
       const double norm = mean * gradient_norm<Model>(env, grads);
       adam.update(env, model, grads, schedule(static_cast<Index>(adam.steps())), mean * clip_factor(norm, options.clip));

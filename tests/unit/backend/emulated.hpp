@@ -37,6 +37,7 @@ struct Far {
     if (all().used + bytes > reach) fail("the emulated device is full");
     void* p = static_cast<char*>(all().begin) + all().used;
     all().used += bytes;
+    if (all().open > 0) protect(PROT_READ | PROT_WRITE);  // another thread's kernel is running
     return p;
   }
   static void release(void* p, std::size_t bytes) {
@@ -68,10 +69,11 @@ private:
     std::lock_guard lock(all().mutex);
     const bool was = all().open > 0;
     all().open += by;
-    if (const bool is = all().open > 0; is != was && all().used > 0) {
-      constexpr std::size_t page = 4096;
-      ::mprotect(all().begin, (all().used + page - 1) / page * page, is ? PROT_READ | PROT_WRITE : PROT_NONE);
-    }
+    if (const bool is = all().open > 0; is != was && all().used > 0) protect(is ? PROT_READ | PROT_WRITE : PROT_NONE);
+  }
+  static void protect(int how) {
+    constexpr std::size_t page = 4096;
+    ::mprotect(all().begin, (all().used + page - 1) / page * page, how);
   }
 };
 

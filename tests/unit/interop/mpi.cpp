@@ -8,7 +8,7 @@
 #include <numeric>
 
 namespace {
-towpath::Team* team = nullptr;
+towpath::Mpi* team = nullptr;
 }
 
 TEST_CASE("numbers are added up over processes, and given by the first") {
@@ -26,6 +26,7 @@ TEST_CASE("numbers are added up over processes, and given by the first") {
   CHECK(two[0] == n);
   CHECK(two[1] == n * (n - 1) / 2);
   CHECK(team->shared(r + 5) == 5);
+  CHECK(team->local_rank() == team->rank());  // all on this machine
   const towpath::Numbers mine[] = {{wide.data(), 1, 8}};
   wide[0] = r + 3;
   team->share(mine);

@@ -1,4 +1,5 @@
 // Several members train one model: here threads of one process, which meet at a barrier; interop/mpi.cpp has processes.
+#include "../backend/emulated.hpp"
 #include "together.hpp"
 
 #include <barrier>
@@ -68,6 +69,17 @@ TEST_CASE("members of a team take the steps that one would who accumulates their
         as_one(seat, data, "team.safetensors");
       });
   }
+}
+
+TEST_CASE("members with a device each, over a team that reaches only their hosts") {
+  const Triples data = triples();
+  Table table(2);
+  std::vector<std::jthread> threads;
+  for (Index rank = 0; rank < 2; ++rank)
+    threads.emplace_back([&, rank] {
+      Seat seat(table, rank);
+      as_one<compare::Emulated<double>>(seat, data, "device_team.safetensors");
+    });
 }
 
 TEST_CASE("a loss that is no number ends all members' runs") {

@@ -99,6 +99,11 @@ struct Ops {
     env.queue().product(Turn::left, a, FactorOf(b), T(1), c, {});
   }
 
+  template <class Env>
+  static void clear(Env& env, W y) {
+    env.queue().each(y.rows, y.columns, Fill<T>{T(0), y});
+  }
+
   // --- elements ------------------------------------------------------------------------------------------------------------------------------
   template <class Env>
   static void add_row(Env& env, V b, W y) {
@@ -291,8 +296,9 @@ struct Ops {
     }
     const Index l = pk.rows;
     const auto room = [&](W g) {
-      auto parts = g.empty() || l == 0 ? Tensor<Env>() : env.template take<Env>(s.count() * l, g.columns);
-      parts.clear();  // a sequence without tokens gives nothing
+      if (g.empty() || l == 0) return Tensor<Env>();
+      auto parts = env.template take<Env>(s.count() * l, g.columns);
+      clear(env, parts.writable());  // a sequence without tokens gives nothing
       return parts;
     };
     auto prefix_dk = room(dpk), prefix_dv = room(dpv);
