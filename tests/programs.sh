@@ -83,6 +83,19 @@ cmp -s bounded/adapter.safetensors halves/adapter.safetensors && ok || bad "a re
 expect 1 "belongs to another run" run --epochs 2 --resume halves --by-length
 rm -r bounded halves
 
+# several processes: two do what one does that accumulates two batches
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+alone() { "$bin/02_finetune" --quiet --threads 1 --epochs 2 --train-queries 128 "$@"; }
+if ! command -v mpirun > /dev/null; then echo "skipped: --team mpi, since there is no mpirun here"
+elif alone --team mpi 2>&1 | grep -q "without MPI"; then echo "skipped: --team mpi, since these programs were built without MPI"
+else
+  expect 0 "nDCG@10" alone --accumulate 2 --json alone.json
+  expect 0 "nDCG@10" mpirun -np 2 "$bin/02_finetune" --quiet --threads 1 --epochs 2 --train-queries 128 --team mpi --json team.json --save team
+  [ "$(grep -c "nDCG@10" out.txt)" -eq 1 ] && ok || bad "both processes printed"
+  awk -v a="$(number alone.json nDCG@10)" -v b="$(number team.json nDCG@10)" 'BEGIN { exit !(a > 0 && a - b < 1e-3 && b - a < 1e-3) }' && ok || bad "two processes came to $(number team.json nDCG@10), one to $(number alone.json nDCG@10)"
+fi
+expect 1 "without the GPU's part\|no GPU" run --device cuda
+
 # states of frozen layers kept from epoch to epoch: the same bits, in memory, in a file and in the next run that takes the file up
 expect 0 "best epoch" run --epochs 2 --method lora-top --save afresh
 for keep in memory states.bin states.bin; do
