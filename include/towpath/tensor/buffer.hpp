@@ -20,7 +20,7 @@
 
 namespace towpath {
 
-// A memory space: how its blocks are got, given back and cleared. Device memory is another such struct (backend/cuda).
+// A memory space: how its blocks are got, given back and cleared; one that may run out of them says allocate_or_null, too. Device memory is another such struct (backend/cuda).
 struct Host {
   static constexpr std::size_t alignment = 64;
 
@@ -74,9 +74,7 @@ public:
   Pool() = default;
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
-  ~Pool() {
-    for (const Block& b : free_) Space::release(b.data, b.size);
-  }
+  ~Pool() { release_free(); }
 
   struct Block {
     void* data;
@@ -98,6 +96,11 @@ public:
       ++fetched_;
       use(size);
     }
+    if constexpr (requires { Space::allocate_or_null(size); }) {  // where memory is scarce, what nobody uses makes room before there is none
+      if (void* p = Space::allocate_or_null(size)) return {p, size};
+      std::lock_guard lock(mutex_);
+      release_free();
+    }
     return {Space::allocate(size), size};
   }
   void give(Block b) {
@@ -115,6 +118,11 @@ public:
   std::size_t fetched() const { return fetched_; }
 
 private:
+  void release_free() {
+    for (const Block& b : free_) Space::release(b.data, b.size);
+    free_.clear();
+    idle_ = 0;
+  }
   auto first_of(std::size_t size) {
     return std::lower_bound(free_.begin(), free_.end(), size, [](const Block& b, std::size_t least) { return b.size < least; });
   }

@@ -118,7 +118,7 @@ struct LoopQueue {
   using Space = Far;
   Index uploads = 0;
 
-  explicit LoopQueue(const Settings&) {}
+  explicit LoopQueue(const Settings& = {}) {}
   bool rounds() const { return false; }
 
   template <class F>

@@ -1,5 +1,7 @@
 #include "towpath/tensor/buffer.hpp"
 
+#include "towpath/base/check.hpp"
+
 #include <cstdint>
 #include <doctest/doctest.h>
 #include <map>
@@ -132,6 +134,25 @@ TEST_CASE("what a pool holds stays within twice what was ever in use at once") {
     REQUIRE(Counted::bytes() - before <= 2 * most);
   }
   CHECK(Counted::bytes() - before > most);
+}
+
+TEST_CASE("where memory runs out, free blocks make room before there is none") {
+  struct Scarce : Counted {  // a thousand bytes
+    static void* allocate_or_null(std::size_t bytes) { return Counted::bytes() + bytes > 1000 ? nullptr : Counted::allocate(bytes); }
+    static void* allocate(std::size_t bytes) {
+      void* p = allocate_or_null(bytes);
+      if (!p) fail("nothing left");
+      return p;
+    }
+  };
+  const auto pool = std::make_shared<Pool<Scarce>>();
+  {
+    const Buffer<Scarce> a(256, pool), b(384, pool);
+  }
+  CHECK(Counted::bytes() == 640);  // free, and kept
+  const Buffer<Scarce> large(704, pool);
+  CHECK(Counted::bytes() == 704);
+  CHECK_THROWS_WITH(Buffer<Scarce>(320, pool), "nothing left");
 }
 
 TEST_CASE("moving hands the block on; what was there before is released; nothing leaks or is released twice") {

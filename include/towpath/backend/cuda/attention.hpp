@@ -18,12 +18,19 @@ struct Piece {
 };
 
 namespace detail {
+// Row and column of element e of a matrix in shared memory: small numbers, which a GPU divides several times as fast as large ones.
+struct Place {
+  Index row, column;
+  TOWPATH_BOTH Place(Index e, Index columns)
+      : row(static_cast<Index>(static_cast<std::uint32_t>(e) / static_cast<std::uint32_t>(columns))), column(e - row * columns) {}
+};
 // put(i, j, Σ_x a(i, x) b(x, j)) for i < m, j < n, each of us four by four at a time.
 template <class T, class Group, class A, class B, class Put>
 TOWPATH_BOTH void multiply(const Group& us, Index m, Index n, Index k, const A& a, const B& b, const Put& put) {
   const Index down = (m + 3) / 4, across = (n + 3) / 4;
   for (Index block = us.lane(); block < down * across; block += us.count()) {
-    const Index i0 = block / across * 4, j0 = block % across * 4;
+    const Place at(block, across);
+    const Index i0 = at.row * 4, j0 = at.column * 4;
     T c[4][4] = {};
     for (Index x = 0; x < k; ++x) {
       T left[4], right[4];
@@ -64,13 +71,17 @@ struct Heads {
   // Rows of a tile: of queries from i on, of keys (the prefix first) or values from j on; `to` has rows of width + 1.
   template <class Group>
   TOWPATH_BOTH void load_rows(const Group& us, const Matrix<const T>& from, Index first, Index count, Index head, T* to) const {
-    for (Index e = us.lane(); e < count * width; e += us.count()) to[e / width * (width + 1) + e % width] = from(first + e / width, head * width + e % width);
+    for (Index e = us.lane(); e < count * width; e += us.count()) {
+      const detail::Place at(e, width);
+      to[at.row * (width + 1) + at.column] = from(first + at.row, head * width + at.column);
+    }
   }
   template <class Group>
   TOWPATH_BOTH void load_keys(const Group& us, const Matrix<const T>& before, const Matrix<const T>& own, Index s, Index j, Index count, Index head, T* to) const {
     for (Index e = us.lane(); e < count * width; e += us.count()) {
-      const Index key = j + e / width, c = head * width + e % width;
-      to[e / width * (width + 1) + e % width] = key < before.rows ? before(key, c) : own(offsets[s] + key - before.rows, c);
+      const detail::Place at(e, width);
+      const Index key = j + at.row, c = head * width + at.column;
+      to[at.row * (width + 1) + at.column] = key < before.rows ? before(key, c) : own(offsets[s] + key - before.rows, c);
     }
   }
   // put(i, j, row i of a · row j of b), both loaded as above
@@ -114,23 +125,35 @@ struct Attention : Heads<T> {
       this->dots(us, m, w, qs, ks, [&](Index i, Index j, T dot) { p[i * ls + j] = dot * scale; });
       us.sync();
       for (Index i = us.lane(); i < m; i += us.count()) {
-        T highest = top[i], total = 0;
+        T highest = top[i];
         for (Index j = 0; j < w; ++j) highest = p[i * ls + j] > highest ? p[i * ls + j] : highest;
-        for (Index j = 0; j < w; ++j) {
-          const T e = exp(p[i * ls + j] - highest);
-          total += e;
-          p[i * ls + j] = e * this->dropped(s, head, i0 + i, j0 + j);
-        }
         shrink[i] = exp(top[i] - highest);
-        sum[i] = sum[i] * shrink[i] + total;
         top[i] = highest;
+      }
+      us.sync();
+      for (Index e = us.lane(); e < m * w; e += us.count()) {
+        const detail::Place at(e, w);
+        T& x = p[at.row * ls + at.column];
+        x = exp(x - top[at.row]);
+      }
+      us.sync();
+      for (Index i = us.lane(); i < m; i += us.count()) {
+        T total = 0;
+        for (Index j = 0; j < w; ++j) {
+          total += p[i * ls + j];
+          p[i * ls + j] *= this->dropped(s, head, i0 + i, j0 + j);
+        }
+        sum[i] = sum[i] * shrink[i] + total;
       }
       us.sync();
       detail::multiply<T>(us, m, d, w, [&](Index i, Index j) { return p[i * ls + j]; }, [&](Index j, Index x) { return vs[j * ld + x]; },
                           [&](Index i, Index x, T dot) { acc[i * ld + x] = acc[i * ld + x] * shrink[i] + dot; });
     }
     us.sync();
-    for (Index e = us.lane(); e < m * d; e += us.count()) y(row + e / d, head * d + e % d) = acc[e / d * ld + e % d] / sum[e / d];
+    for (Index e = us.lane(); e < m * d; e += us.count()) {
+      const detail::Place at(e, d);
+      y(row + at.row, head * d + at.column) = acc[at.row * ld + at.column] / sum[at.row];
+    }
     for (Index i = us.lane(); i < m; i += us.count()) saved[head * this->q.rows + row + i] = top[i] + log(sum[i]);
   }
 };
@@ -180,7 +203,10 @@ struct AttentionQueries : Heads<T> {
                             [&](Index j, Index x) { return ks[j * ld + x]; }, [&](Index i, Index x, T dot) { acc[i * ld + x] += dot; });
       }
     us.sync();
-    for (Index e = us.lane(); e < m * d; e += us.count()) dq(row + e / d, head * d + e % d) = acc[e / d * ld + e % d];
+    for (Index e = us.lane(); e < m * d; e += us.count()) {
+      const detail::Place at(e, d);
+      dq(row + at.row, head * d + at.column) = acc[at.row * ld + at.column];
+    }
     for (Index i = us.lane(); i < m; i += us.count()) means[head * this->q.rows + row + i] = mean[i];
   }
 };
@@ -232,7 +258,8 @@ struct AttentionKeys : Heads<T> {
     }
     us.sync();
     for (Index e = us.lane(); e < w * d; e += us.count()) {
-      const Index j = j0 + e / d, c = head * d + e % d, from = e / d * ld + e % d;
+      const detail::Place at(e, d);
+      const Index j = j0 + at.row, c = head * d + at.column, from = at.row * ld + at.column;
       if (j >= l) dk(this->offsets[s] + j - l, c) = sum_k[from], dv(this->offsets[s] + j - l, c) = sum_v[from];
       else {
         if (!prefix_dk.empty()) prefix_dk(s * l + j, c) = sum_k[from];

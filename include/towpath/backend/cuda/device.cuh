@@ -34,6 +34,16 @@ struct Device {
     require(cudaMalloc(&p, bytes), "to give memory");
     return p;
   }
+  static void* allocate_or_null(std::size_t bytes) {
+    void* p = nullptr;
+    const cudaError_t e = cudaMalloc(&p, bytes);
+    if (e == cudaErrorMemoryAllocation) {
+      static_cast<void>(cudaGetLastError());
+      return nullptr;
+    }
+    require(e, "to give memory");
+    return p;
+  }
   static void release(void* p, std::size_t) { static_cast<void>(cudaFree(p)); }
   static void clear(void* p, std::size_t bytes) { require(cudaMemsetAsync(p, 0, bytes, cudaStreamLegacy), "to clear memory"); }
   static void copy(void* to, const void* from, std::size_t bytes) { require(cudaMemcpy(to, from, bytes, cudaMemcpyDefault), "to copy memory"); }
@@ -135,7 +145,7 @@ public:
   template <class T, class F>
   void tiles(Index n, Index room, const F& f) {
     if (n == 0) return;
-    constexpr unsigned threads = 128;
+    constexpr unsigned threads = 64;  // a block of four by four of a tile's 32 by 32 for each
     const int bytes = static_cast<int>(static_cast<std::size_t>(room) * sizeof(T));
     const auto kernel = kernels::tiles<T, F>;
     if (bytes > 48 * 1024) require(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), "so much shared memory (heads are too wide for it)");

@@ -266,6 +266,25 @@ struct Ops {
       if (const auto id = ids[static_cast<std::size_t>(order[i])]; rows.empty() || rows.back() != id) rows.push_back(id), starts.push_back(static_cast<std::int32_t>(i));
     starts.push_back(static_cast<std::int32_t>(order.size()));
     const auto n = static_cast<Index>(rows.size());
+    constexpr std::int32_t most = 128;  // tokens of a piece
+    std::vector<std::int32_t> first{0}, pieces;
+    for (std::size_t k = 0; k + 1 < starts.size(); ++k) {
+      for (std::int32_t i = starts[k]; i < starts[k + 1]; i += most) pieces.push_back(i);
+      first.push_back(static_cast<std::int32_t>(pieces.size()));
+    }
+    if (static_cast<Index>(pieces.size()) > n) {
+      const auto count = static_cast<Index>(pieces.size());
+      pieces.push_back(starts.back());
+      // [rows, first piece of each, where pieces begin, order]
+      std::vector<std::int32_t> all = std::move(rows);
+      for (const auto* list : {&first, &pieces, &order}) all.insert(all.end(), list->begin(), list->end());
+      const auto there = upload(env, all);
+      const auto* at = static_cast<const std::int32_t*>(there.data());
+      auto parts = env.template take<Env>(count, dy.columns);
+      env.queue().each(count, dy.columns, ScatterParts<T>{dy, at + 2 * n + 1, at + 2 * n + 1 + count + 1, parts.writable()});
+      env.queue().each(n, dy.columns, ScatterJoin<T>{parts.view(), at, at + n, dtable});
+      return;
+    }
     rows.insert(rows.end(), starts.begin(), starts.end());
     rows.insert(rows.end(), order.begin(), order.end());
     const auto there = upload(env, rows);

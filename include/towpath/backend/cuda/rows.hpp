@@ -200,6 +200,30 @@ struct ScatterRowsAdd {
   }
 };
 
+// The same in two stages, where many tokens have one row (types of tokens, positions): sums of pieces, then those of each row, in their order.
+template <class T>
+struct ScatterParts {
+  Matrix<const T> dy;
+  const std::int32_t *starts, *order;  // where each piece begins
+  Matrix<T> parts;
+  TOWPATH_BOTH void operator()(Index piece, Index j) const {
+    T sum = 0;
+    for (std::int32_t i = starts[piece]; i < starts[piece + 1]; ++i) sum += dy(order[i], j);
+    parts(piece, j) = sum;
+  }
+};
+template <class T>
+struct ScatterJoin {
+  Matrix<const T> parts;
+  const std::int32_t *rows, *first;  // the first piece of each row
+  Matrix<T> dtable;
+  TOWPATH_BOTH void operator()(Index k, Index j) const {
+    T sum = dtable(rows[k], j);
+    for (std::int32_t p = first[k]; p < first[k + 1]; ++p) sum += parts(p, j);
+    dtable(rows[k], j) = sum;
+  }
+};
+
 // --- sums down columns, in two stages so that their order is fixed: pieces of `high` rows, then the pieces ---------------------------------
 template <class T>
 struct Itself {

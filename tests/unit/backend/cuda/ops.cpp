@@ -64,6 +64,28 @@ TEST_CASE("rows of a table that come more than once are added in the order of to
   CHECK(sums() == std::vector<double>{5, 0, 0});
 }
 
+TEST_CASE("a row of a table that hundreds of tokens have: pieces of them, in their order") {
+  using Env = Emulated<double>;
+  Env env({.threads = 1});
+  Random random(3, 4);
+  std::vector<std::int32_t> ids;
+  std::vector<double> values, expected(4 * 3, 1.0);
+  for (int t = 0; t < 700; ++t) {
+    ids.push_back(t % 7 == 0 ? 3 : t < 128 ? 1 : 0);
+    for (int j = 0; j < 3; ++j) {
+      values.push_back(static_cast<double>(random.below(100)));
+      expected[static_cast<std::size_t>(ids.back() * 3 + j)] += values.back();
+    }
+  }
+  Tensor<Env> dy(700, 3), table(4, 3);
+  const std::vector<double> ones(12, 1.0);
+  Env::Space::copy(dy.data(), values.data(), values.size() * sizeof(double));
+  Env::Space::copy(table.data(), ones.data(), ones.size() * sizeof(double));
+  Env::Ops::scatter_rows_add(env, dy, ids, table);
+  const auto here = on_host(table);
+  CHECK(std::vector<double>(here.data(), here.data() + 12) == expected);
+}
+
 TEST_CASE("the emulated device's memory is closed to the host but for copies, so these tests see who looks into it") {
   Tensor<Emulated<double>> x(1, 8);
   const ::pid_t child = ::fork();
