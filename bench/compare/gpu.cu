@@ -1,14 +1,11 @@
-#include "case.hpp"
+#include "gpu_shape.cuh"
 #include "peaks.hpp"
 
 #include <cuda_runtime.h>
-#include <towpath_cuda.cuh>
 
 namespace compare {
 
-// Each shape is a translation unit of its own (gpu_shape.cu).
-template <class Shape>
-std::unique_ptr<Case> on_gpu(const std::string& type, const Order& o);
+// Each shape is a translation unit of its own.
 extern template std::unique_ptr<Case> on_gpu<MiniLM>(const std::string&, const Order&);
 extern template std::unique_ptr<Case> on_gpu<BertBase>(const std::string&, const Order&);
 extern template std::unique_ptr<Case> on_gpu<BertLarge>(const std::string&, const Order&);

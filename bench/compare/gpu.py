@@ -39,11 +39,11 @@ class Side:
             if name.endswith("compiled"):
                 self.rest.append("compile")
 
-    def open(self, o, case, rest=()):
+    def open(self, o, case):
         shape, batch, method = case
         self.before = self.child.ask("memory")["device"]
         self.child.ask("open", shape, self.type, method, f"realistic-{batch}", 1 if o.device == "cuda" else 2, compare.RATES.get(method, compare.RATE),
-                       o.out / "inputs" / shape, *(self.rest if not rest else rest))
+                       o.out / "inputs" / shape, *self.rest)
 
 
 def time_case(o, case, rates):
@@ -56,7 +56,7 @@ def time_case(o, case, rates):
         side = Side(o, name)
         try:
             side.open(o, case)
-            if name == "towpath bf16" or name == "towpath f32":
+            if name.startswith("towpath"):
                 peer = Side(o, "PyTorch")
                 peer.type = side.type
                 peer.open(o, case)

@@ -181,21 +181,18 @@ namespace detail {
 template <class Env>
 void start_from_weights(const std::vector<LeafRef<Env>>& leaves) {
   using Scalar = typename Env::Scalar;
-  const auto host = [](const auto& from) {
-    std::vector<Scalar> values(static_cast<std::size_t>(from.size()));
-    Env::Space::copy(values.data(), from.view().data, values.size() * sizeof(Scalar));
-    return values;
-  };
+  using Here = OnHost<Scalar, typename Env::Space>;
   for (const auto& leaf : leaves) {
     if (leaf.start.kind != Start::Kind::norms || !leaf.owned) continue;
-    std::vector<Scalar> norms = host(leaf);
+    const Here now(leaf.view());
+    std::vector<Scalar> norms(now.data(), now.data() + leaf.size());
     const LeafRef<Env>* weight = nullptr;
     for (auto dot = leaf.name.rfind('.'); !weight && dot != 0 && dot != std::string::npos; dot = leaf.name.rfind('.', dot - 1))
       for (const auto& other : leaves)
         if (other.name == leaf.name.substr(0, dot) + ".weight") weight = &other;
     const bool set = std::any_of(norms.begin(), norms.end(), [](Scalar x) { return x != 0; });
     if (set || !weight || weight->empty() || weight->rows() != leaf.size()) continue;
-    const std::vector<Scalar> w = host(*weight);
+    const Here w(weight->view());
     for (std::size_t i = 0; i < norms.size(); ++i)
       norms[i] = reference::Ops<Scalar>::norm(w.data() + i * static_cast<std::size_t>(weight->columns()), weight->columns());
     Env::Space::copy(leaf.owned->data(), norms.data(), norms.size() * sizeof(Scalar));

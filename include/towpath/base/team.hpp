@@ -26,14 +26,19 @@ public:
   virtual Index count() const = 0;
   virtual Index local_rank() const { return rank(); }  // among the members on this machine
 
-  // In place over all members, on the host.
-  virtual void sum(std::span<double> numbers) = 0;
-  // The same for many, in the memory of a device if this team reaches it.
+  // In place over all members; in the memory of a device if this team reaches it.
   virtual void sum(std::span<const Numbers> all) = 0;
-  // Everybody gets what member 0 has.
-  virtual void share(void* host, std::size_t bytes) = 0;
-  virtual void share(std::span<const Numbers> all) = 0;
   virtual bool reaches_devices() const { return false; }
+  // On the host.
+  virtual void sum(std::span<double> numbers) {
+    const Numbers one{numbers.data(), static_cast<Index>(numbers.size()), 8};
+    sum(std::span<const Numbers>(&one, 1));
+  }
+  // Everybody gets what member 0 has: on the host, and where sum() has it.
+  virtual void share(void* host, std::size_t bytes) = 0;
+  virtual void share(std::span<const Numbers> all) {
+    for (const Numbers& n : all) share(n.data, n.size());
+  }
 
   double shared(double x) {
     share(&x, sizeof x);

@@ -59,7 +59,7 @@ public:
     return rank;
   }
 
-  void sum(std::span<double> numbers) override { sum_up(numbers.data(), numbers.size(), MPI_DOUBLE); }
+  using Team::share, Team::sum;
   void sum(std::span<const Numbers> all) override {
     for (const int bytes : {4, 8}) {
       room_.clear();
@@ -80,9 +80,6 @@ public:
   }
   void share(void* host, std::size_t bytes) override {
     pieces(bytes, [&](std::size_t at, int n) { require(MPI_Bcast(static_cast<std::byte*>(host) + at, n, MPI_BYTE, 0, all_), "to share what the first process has"); });
-  }
-  void share(std::span<const Numbers> all) override {
-    for (const Numbers& n : all) share(n.data, n.size());
   }
 
 private:

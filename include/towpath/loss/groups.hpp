@@ -32,15 +32,15 @@ Loss<Env> on_host(const GroupScores<Env>& scores, const F& f) {
   using Scalar = typename Env::Scalar;
   const auto n = static_cast<std::size_t>(scores.values.size());
   TOWPATH_CHECK(!scores.groups.empty() && scores.groups.back() == scores.values.size());
-  std::vector<Scalar> there(n);
-  if (n) Env::Space::copy(there.data(), scores.values.data(), n * sizeof(Scalar));
-  const std::vector<double> s(there.begin(), there.end());
+  const auto here = towpath::on_host(scores.values);
+  const std::vector<double> s(here.data(), here.data() + n);
   std::vector<double> ds(n);
   Loss<Env> l;
   l.value = f(std::span<const double>(s), std::span<double>(ds));
-  std::transform(ds.begin(), ds.end(), there.begin(), [](double d) { return static_cast<Scalar>(d); });
+  std::vector<Scalar> gradient(n);
+  std::transform(ds.begin(), ds.end(), gradient.begin(), [](double d) { return static_cast<Scalar>(d); });
   l.gradient = scores.env->template take<Env>(scores.values.rows(), scores.values.columns());
-  if (n) Env::Space::copy(l.gradient.data(), there.data(), n * sizeof(Scalar));
+  if (n) Env::Space::copy(l.gradient.data(), gradient.data(), n * sizeof(Scalar));
   return l;
 }
 

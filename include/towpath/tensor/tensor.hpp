@@ -2,6 +2,7 @@
 
 #include "towpath/base/check.hpp"
 #include "towpath/base/config.hpp"
+#include "towpath/base/nothing.hpp"
 #include "towpath/tensor/buffer.hpp"
 #include "towpath/tensor/view.hpp"
 
@@ -123,7 +124,7 @@ public:
 
 private:
   const Scalar* data_;
-  [[no_unique_address]] std::conditional_t<std::is_same_v<Space, Host>, BasicView<char>, std::vector<Scalar>> brought_;
+  [[no_unique_address]] If<!std::is_same_v<Space, Host>, std::vector<Scalar>> brought_;
 };
 template <class Env>
 OnHost<typename Env::Scalar, typename Env::Space> on_host(const Tensor<Env>& t) {

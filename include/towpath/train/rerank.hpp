@@ -76,12 +76,11 @@ public:
     const Tensor<Env> all = through_all<1>(
         env, batches, "rerank", options_.progress, options_.ahead,
         [&](const Ragged& tokens) { return model.score(env, tokens); }, &tally_);
-    std::vector<typename Env::Scalar> scores(pairs_.size());
-    if (!scores.empty()) Env::Space::copy(scores.data(), all.data(), scores.size() * sizeof scores[0]);
+    const auto scores = on_host(all);
     Run run;
     run.tag = "towpath";
     run.of.resize(first_.size());
-    auto next = scores.begin();
+    const auto* next = scores.data();
     for (std::size_t q = 0; q < first_.size(); ++q) {
       auto& list = run.of[q];
       for (Index document : first_[q]) {

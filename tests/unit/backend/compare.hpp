@@ -118,13 +118,18 @@ inline Reference<double>& reference() {
   return env;
 }
 
+// A device: the GPU where there is one to compile for, else what stands for it.
 #if defined(__CUDACC__)
+template <class T>
+using Device = Cuda<T>;
 template <class T>
 Cuda<T>& on_gpu() {
   static Cuda<T> env{{.threads = 1}};
   return env;
 }
 #else
+template <class T>
+using Device = Emulated<T>;
 template <class T, Index threads = 1>
 Emulated<T, threads>& emulated() {
   static Emulated<T, threads> env{{.threads = 1}};

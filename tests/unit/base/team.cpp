@@ -13,13 +13,11 @@ TEST_CASE("numbers know their size, and one number is shared as many are") {
   struct Second : Team {  // whose first member has sevens
     Index rank() const override { return 1; }
     Index count() const override { return 2; }
-    void sum(std::span<double>) override {}
     void sum(std::span<const Numbers>) override {}
     void share(void* host, std::size_t bytes) override {
       REQUIRE(bytes == sizeof(double));
       *static_cast<double*>(host) = 7;
     }
-    void share(std::span<const Numbers>) override {}
   } team;
   CHECK(team.shared(1) == 7);
 }

@@ -8,7 +8,7 @@
 #include <numeric>
 
 namespace {
-towpath::Mpi* team = nullptr;
+towpath::Team* team = nullptr;
 }
 
 TEST_CASE("numbers are added up over processes, and given by the first") {

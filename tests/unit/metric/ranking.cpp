@@ -1,5 +1,7 @@
 #include "towpath/metric/ranking.hpp"
 
+#include "lines.hpp"
+
 #include "towpath/base/random.hpp"
 #include "towpath/data/trec.hpp"
 
@@ -18,14 +20,6 @@ namespace {
 struct Hit {
   Index id;
   float score = 0;
-};
-struct Result {
-  std::string query, document;
-  double score;
-};
-struct Judgement {
-  std::string query, document;
-  Index grade;
 };
 
 template <class F>

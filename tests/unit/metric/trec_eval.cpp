@@ -63,6 +63,8 @@
 //       open(out + "/all_trec.c.l2", "w").write(lines(qrels, run, "made-up", level=2, complete=True))
 #include "towpath/metric/trec_eval.hpp"
 
+#include "lines.hpp"
+
 #include "towpath/base/random.hpp"
 #include "towpath/data/trec.hpp"
 
@@ -77,15 +79,6 @@
 using namespace towpath;
 
 namespace {
-struct Result {
-  std::string query, document;
-  double score;
-};
-struct Judgement {
-  std::string query, document;
-  Index grade;
-};
-
 const std::string folder = TOWPATH_TESTS_DIR "/unit/metric/trec_eval";
 std::string text_of(const std::string& path) {
   std::ifstream file(path);
@@ -246,10 +239,6 @@ TEST_CASE("graded judgements of TREC DL 2020") {
     return;
   }
   const auto qrels = read_qrels(std::string(data) + "/trec-dl-qrels/qrels.dl20-passage.txt");
-  struct Result {
-    std::string query, document;
-    double score;
-  };
   std::vector<Result> run;
   for (Index q = 0; q < qrels.queries.count(); ++q)
     for (const auto& j : qrels.rows.of[static_cast<std::size_t>(q)]) {
@@ -257,10 +246,6 @@ TEST_CASE("graded judgements of TREC DL 2020") {
       const auto h = stream_of(query + " " + document);
       if (h % 3) run.push_back({query, h % 7 ? document : "X" + document, static_cast<double>((h >> 8) % 20) + 4 * static_cast<double>(j.grade)});
     }
-  struct Judgement {
-    std::string query, document;
-    Index grade;
-  };
   std::vector<Judgement> judgements;
   for (Index q = 0; q < qrels.queries.count(); ++q)
     for (const auto& j : qrels.rows.of[static_cast<std::size_t>(q)])

@@ -21,11 +21,7 @@ using namespace small;
 namespace {
 
 using OnCpu = Cpu<double>;
-#if defined(__CUDACC__)
-using OnDevice = Cuda<double>;
-#else
-using OnDevice = compare::Emulated<double>;
-#endif
+using OnDevice = compare::Device<double>;
 
 std::string bytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

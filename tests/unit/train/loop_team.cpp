@@ -24,10 +24,6 @@ public:
   Index rank() const override { return rank_; }
   Index count() const override { return static_cast<Index>(table_.host.size()); }
 
-  void sum(std::span<double> x) override {
-    const Numbers one{x.data(), static_cast<Index>(x.size()), 8};
-    sum(std::span(&one, 1));
-  }
   void sum(std::span<const Numbers> all) override {
     table_.numbers[static_cast<std::size_t>(rank_)] = all;
     table_.all_here.arrive_and_wait();
@@ -46,14 +42,23 @@ public:
     if (rank_ > 0) std::memcpy(host, table_.host[0], bytes);
     table_.all_here.arrive_and_wait();
   }
-  void share(std::span<const Numbers> all) override {
-    for (const Numbers& n : all) share(n.data, n.size());
-  }
 
 private:
   Table& table_;
   Index rank_;
 };
+
+// f(seat) for each of so many members, on threads of their own.
+template <class F>
+void seated(Index members, const F& f) {
+  Table table(static_cast<std::size_t>(members));
+  std::vector<std::jthread> threads;
+  for (Index rank = 0; rank < members; ++rank)
+    threads.emplace_back([&, rank] {
+      Seat seat(table, rank);
+      f(seat);
+    });
+}
 
 }  // namespace
 
@@ -61,44 +66,28 @@ TEST_CASE("members of a team take the steps that one would who accumulates their
   const Triples data = triples();
   for (const Index members : {1, 2, 3}) {  // an epoch has four batches
     CAPTURE(members);
-    Table table(static_cast<std::size_t>(members));
-    std::vector<std::jthread> threads;
-    for (Index rank = 0; rank < members; ++rank)
-      threads.emplace_back([&, rank] {
-        Seat seat(table, rank);
-        as_one(seat, data, "team.safetensors");
-      });
+    seated(members, [&](Team& seat) { as_one(seat, data, "team.safetensors"); });
   }
 }
 
 TEST_CASE("members with a device each, over a team that reaches only their hosts") {
   const Triples data = triples();
-  Table table(2);
-  std::vector<std::jthread> threads;
-  for (Index rank = 0; rank < 2; ++rank)
-    threads.emplace_back([&, rank] {
-      Seat seat(table, rank);
-      as_one<compare::Emulated<double>>(seat, data, "device_team.safetensors");
-    });
+  seated(2, [&](Team& seat) { as_one<compare::Emulated<double>>(seat, data, "device_team.safetensors"); });
 }
 
 TEST_CASE("a loss that is no number ends all members' runs") {
   const Triples data = triples();
-  Table table(2);
-  std::vector<std::jthread> threads;
-  for (Index rank = 0; rank < 2; ++rank)
-    threads.emplace_back([&, rank] {
-      Seat seat(table, rank);
-      Env env({.threads = 1});
-      Model model(env);
-      set(model);
-      AdamW<Model> adam(model, Adam{.rate = 1e-3});
-      const auto broken = [&](const Scores<Env>& s) {
-        Loss<Env> l = InfoNce{}(s);
-        if (rank == 1) l.value = std::nan("");
-        return l;
-      };
-      CHECK_THROWS_WITH(train(model, env, adam, data, broken, LoopOptions{.epochs = 1, .team = &seat}, [](const TrainState&) { return 0.0; }),
-                        doctest::Contains("in epoch 1, batch 1 to 2"));
-    });
+  seated(2, [&](Team& seat) {
+    Env env({.threads = 1});
+    Model model(env);
+    set(model);
+    AdamW<Model> adam(model, Adam{.rate = 1e-3});
+    const auto broken = [&](const Scores<Env>& s) {
+      Loss<Env> l = InfoNce{}(s);
+      if (seat.rank() == 1) l.value = std::nan("");
+      return l;
+    };
+    CHECK_THROWS_WITH(train(model, env, adam, data, broken, LoopOptions{.epochs = 1, .team = &seat}, [](const TrainState&) { return 0.0; }),
+                      doctest::Contains("in epoch 1, batch 1 to 2"));
+  });
 }

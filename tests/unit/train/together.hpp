@@ -13,8 +13,8 @@
 namespace together {
 
 using namespace small;
-// In double: AdamW divides by the root of its second moment, so what rounding leaves in float can grow to a whole step.
 
+// In double: AdamW divides by the root of its second moment, so what rounding leaves in float can grow to a whole step.
 struct Result {
   TrainState state;
   std::vector<std::vector<double>> weights;

@@ -30,8 +30,8 @@ struct Device {
   static constexpr std::size_t alignment = 256;
 
   static void* allocate(std::size_t bytes) {
-    void* p = nullptr;
-    require(cudaMalloc(&p, bytes), "to give memory");
+    void* p = allocate_or_null(bytes);
+    if (!p) require(cudaErrorMemoryAllocation, "to give memory");
     return p;
   }
   static void* allocate_or_null(std::size_t bytes) {

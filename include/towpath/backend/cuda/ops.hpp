@@ -99,12 +99,11 @@ struct Ops {
     env.queue().product(Turn::left, a, FactorOf(b), T(1), c, {});
   }
 
+  // --- elements ------------------------------------------------------------------------------------------------------------------------------
   template <class Env>
   static void clear(Env& env, W y) {
     env.queue().each(y.rows, y.columns, Fill<T>{T(0), y});
   }
-
-  // --- elements ------------------------------------------------------------------------------------------------------------------------------
   template <class Env>
   static void add_row(Env& env, V b, W y) {
     env.queue().each(y.rows, y.columns, AddRow<T>{b, y});

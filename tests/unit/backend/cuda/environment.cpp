@@ -33,9 +33,8 @@ Trace three_steps() {
   typename Net::Grads grads;
   Trace trace;
   const auto keep = [&](View<Env> v) {
-    std::vector<typename Env::Scalar> numbers(static_cast<std::size_t>(v.size()));
-    Env::Space::copy(numbers.data(), v.data, numbers.size() * sizeof numbers[0]);
-    trace.numbers.insert(trace.numbers.end(), numbers.begin(), numbers.end());
+    const OnHost<typename Env::Scalar, typename Env::Space> here(v);
+    trace.numbers.insert(trace.numbers.end(), here.data(), here.data() + v.size());
   };
   for (std::uint64_t step = 0; step < 3; ++step) {
     const Batch batch = some_batch({3, 1, 5}, {7, 2, 9, 40 % Small::positions}, step + 1);

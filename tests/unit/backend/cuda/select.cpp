@@ -42,18 +42,10 @@ std::vector<Found> chosen(const std::vector<std::vector<typename Env::Scalar>>& 
   return found;
 }
 
-#if defined(__CUDACC__)
-template <class T>
-using One = Cuda<T>;
-#else
-template <class T>
-using One = compare::Emulated<T>;
-#endif
-
 template <class T>
 void check(const std::vector<std::vector<T>>& rows, Index k, const std::vector<T>& least) {
   const auto expected = sorted(rows, k, least);
-  CHECK(chosen<One<T>>(rows, k, least) == expected);
+  CHECK(chosen<compare::Device<T>>(rows, k, least) == expected);
 #if !defined(__CUDACC__)
   CHECK(chosen<compare::Emulated<T, 3>>(rows, k, least) == expected);
 #endif
