@@ -92,15 +92,20 @@ using Encoder = Bert<Shape, Repeat<Shape::layers, TransformerLayer<Shape, Method
 template <class Shape>
 using Full = Bert<Shape, Repeat<Shape::layers, TransformerLayer<Shape, FullTuning>>, FullTuning>;
 
+// (not make_unique: at its conversion to a Case nvcc 13 runs out of any memory)
+template <class C>
+std::unique_ptr<Case> one(const Order& o) {
+  return std::unique_ptr<Case>(new C(o));
+}
 // The widths are those of inputs.py.
 template <class Env, class Shape, bool full>
 std::unique_ptr<Case> make(const Order& o) {
-  if (o.method == "encode") return std::make_unique<On<Env, Encoder<Shape>>>(o);
-  if (o.method == "lora") return std::make_unique<Step<Env, Encoder<Shape, LoRA<8>>>>(o);
-  if (o.method == "adapter") return std::make_unique<Step<Env, Encoder<Shape, Adapter<12>>>>(o);
-  if (o.method == "iaa-l") return std::make_unique<Step<Env, Encoder<Shape, Adapter<12>, Pathway<Aside<12>>>>>(o);
+  if (o.method == "encode") return one<On<Env, Encoder<Shape>>>(o);
+  if (o.method == "lora") return one<Step<Env, Encoder<Shape, LoRA<8>>>>(o);
+  if (o.method == "adapter") return one<Step<Env, Encoder<Shape, Adapter<12>>>>(o);
+  if (o.method == "iaa-l") return one<Step<Env, Encoder<Shape, Adapter<12>, Pathway<Aside<12>>>>>(o);
   if constexpr (full)
-    if (o.method == "full") return std::make_unique<Step<Env, Full<Shape>>>(o);
+    if (o.method == "full") return one<Step<Env, Full<Shape>>>(o);
   fail("there is no method " + o.method + " here", "it was not compiled in", "Use encode, lora, adapter, iaa-l or (in f32) full");
 }
 
